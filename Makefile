@@ -1,0 +1,52 @@
+# make run      the whole way on the current params.yaml (default: the embedded world), then the table
+# make test     the tests
+# make preset NAME=tiny      another params.yaml; FORCE=1 overwrites hand edits
+# make data NAME=camvid FROM=path      bring a data set to data/raw/NAME and check its layout
+# make mlflow   the MLflow UI on this machine; make lint; make lock (needs uv)
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := true
+export DO_NOT_TRACK := true
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test setup preset data mlflow lint lock scm
+.DEFAULT_GOAL := run
+
+run: setup scm
+	@dvc repro
+	@python -m pipeline.tracking sync
+	@python -m stages.report --show
+
+test: setup
+	@python -m pytest -q
+
+setup: $(READY)
+
+$(READY): requirements.in constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}; name another: make PYTHON=python3.12")'
+	@echo "making the environment in .venv (a few minutes, 6 GB; once)"
+	@$(PYTHON) -m venv .venv
+	@pip install --quiet --disable-pip-version-check -r requirements.in -c constraints.txt
+	@touch $@
+
+# an unpacked archive has no git history: DVC is told so in its local settings
+scm:
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || dvc config --local core.no_scm true
+
+preset: setup
+	@python -m pipeline.presets $(NAME)
+
+data: setup
+	@python -m pipeline.bring $(NAME) "$(FROM)"
+
+mlflow: setup
+	@python -m pipeline.tracking ui
+
+lint: setup
+	@ruff check . && ruff format --check . && mypy
+
+lock:
+	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url requirements.in -o constraints.txt

@@ -1,0 +1,1 @@
+"""sim2street: labelled synthetic streets in, segmenters for real streets out, every published way on one protocol."""

@@ -1,0 +1,79 @@
+"""Which samples make up a set of shards: pictures from a published layout, labels as `fix_labels` mended them."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.datasets import open_dataset
+from pipeline.datasets.base import Dataset, Item
+from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.files import UserError, digest, read_image, sha256_file
+from pipeline.sample import Sample, decode_depth, decode_flow
+
+
+@dataclass(frozen=True)
+class Made:
+    """A set before it is written: how to make a sample of an item, and a digest of all that decides the result."""
+
+    make: Callable[[Item], Sample]
+    items: Sequence[Item]
+    classes: str
+    split: str
+    digest: str
+
+
+def source_samples(source: SourceSettings, raw: Path, fixed: Path) -> Made:
+    """Pictures of the synthetic set with its mended labels, instances and, unless there is none, depth."""
+    options = source.model_dump(exclude={"name", "depth"})
+    dataset = open_dataset("synthia", raw / source.name, dev_share=0.0, **options)
+    items = dataset.items()
+    folders = {"label": "labels", "instance": "instances", "depth": "depth"}
+    have = {part: fixed / folder for part, folder in folders.items() if (fixed / folder).is_dir()}
+    lacking = [f"{fixed}/{folders[part]}" for part in ("label",) if part not in have]
+    if lacking:
+        raise UserError(f"{lacking[0]} is missing; run fix_labels first (dvc repro fix_labels)")
+    marks = digest({str(p.relative_to(fixed)): sha256_file(p) for d in have.values() for p in sorted(d.iterdir())})
+    return Made(partial(_with_fixed, dataset, have), items, dataset.classes, "train", digest([_mark(items), marks]))
+
+
+def _with_fixed(dataset: Dataset, have: dict[str, Path], item: Item) -> Sample:
+    sample = dataset.read(item, ("image",))
+    planes: dict[str, Any] = {part: read_image(folder / f"{item.key}.png", "unchanged") for part, folder in have.items()}
+    if "depth" in planes:
+        planes["depth"] = decode_depth(planes["depth"])
+    return replace(sample, **planes)
+
+
+def target_samples(target: TargetSettings, raw: Path, split: str, parts: tuple[str, ...]) -> Made:
+    """Pictures, labels or both of one split of the real set."""
+    dataset = open_dataset(target.layout, raw / target.name, inside=target.inside, dev_share=target.dev_share)
+    dataset.check(parts, split)
+    items = dataset.items(split)
+    return Made(partial(dataset.read, parts=parts), items, dataset.classes, split, digest([_mark(items), parts]))
+
+
+def sequence_samples(raw: Path, flow: Path) -> Made:
+    """Pictures of the sequences with the flow that `optical_flow` estimated, forward and backward."""
+    dataset = open_dataset("sequences", raw, dev_share=0.0)
+    items = dataset.items()
+    marks = digest({str(p.relative_to(flow)): sha256_file(p) for p in sorted(flow.rglob("*.png"))})
+    return Made(partial(_with_flow, dataset, flow), items, dataset.classes, "train", digest([_mark(items), marks]))
+
+
+def _with_flow(dataset: Dataset, flow: Path, item: Item) -> Sample:
+    sample = dataset.read(item, ("image",))
+    for part in ("flow", "flow_back"):
+        path = flow / part / f"{item.key}.png"
+        if path.is_file():  # a sequence's last frame has no flow forward, its first none backward
+            setattr(sample, part, decode_flow(read_image(path, "unchanged")))
+    return sample
+
+
+def _mark(items: Sequence[Item]) -> str:
+    """What decides the items' content, without reading it: names, places, lengths and times of their files."""
+    files = {file for item in items for file in item.files.values()}
+    times = {path: os.stat(path).st_mtime_ns for path in {file.path for file in files}}
+    return digest([(item.key, sorted((str(f), f.size, times[f.path]) for f in item.files.values())) for item in items])

@@ -1,0 +1,28 @@
+"""Which data sets are the source and the target: the blocks `source` and `target` of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.params import Parameters
+
+
+class SourceSettings(Parameters):
+    """The labelled synthetic set at data/raw/NAME, in a SYNTHIA layout. What no file shows must be said."""
+
+    name: str = "world_source"
+    table: Literal["rand_cityscapes", "seqs"] = "rand_cityscapes"  # 12 is motorcycle in one, lane marking in the other
+    labels: Literal["raw16", "parsed_ids", "train_ids"] = "raw16"
+    lanemarking: Literal["road", "void"] = "road"
+    depth: Literal["centimetres", "none"] = "centimetres"
+    label_folder: str = ""  # beside RGB, where labels lie in no published folder
+    inside: str = ""  # folder inside the root, where that holds more than one data set
+
+
+class TargetSettings(Parameters):
+    """The real set at data/raw/NAME. `dev` is the last share of every sequence of its published train split."""
+
+    name: str = "world_target"
+    layout: Literal["cityscapes", "kitti", "vistas", "camvid", "idd_lite", "folder"] = "cityscapes"
+    inside: str = ""
+    dev_share: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -1,0 +1,1 @@
+"""The training engine: methods say which losses follow each other, the engine does the rest."""

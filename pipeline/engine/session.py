@@ -1,0 +1,98 @@
+"""One training from its parameters to its outputs: model directory, curves, cost. What stages/train and segment call."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from pipeline.engine.checkpoint import Checkpoints
+from pipeline.engine.device import check_torchvision, describe, launch
+from pipeline.engine.loop import Run, train, write_curves
+from pipeline.engine.model import save_model
+from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
+from pipeline.costs import write_cost
+from pipeline.methods import method_module
+from pipeline.params import block, parse
+from pipeline.provenance import fingerprint, versions
+from pipeline.shards.augment_settings import AugmentSettings
+from pipeline.shards.feed import ShardFeed, ShardSource
+
+RUN_MODELS: dict[str, type[RunSettings]] = {"train": TrainSettings, "segment": SegmentSettings}
+
+
+def resolve(params: dict[str, Any], module: ModuleType) -> dict[str, Any]:
+    """The parameters that a method depends on: its blocks, checked, without the keys that it does without."""
+    resolved: dict[str, Any] = {}
+    for name in module.BLOCKS:
+        model = RUN_MODELS.get(name) or _own_settings(module)
+        resolved[name] = block(params, name, model).model_dump()
+    for dotted in getattr(module, "UNUSED", ()):
+        name, key = dotted.split(".")
+        del resolved[name][key]
+    return resolved
+
+
+def _own_settings(module: ModuleType) -> type:
+    return module.Settings if hasattr(module, "Settings") else method_module(module.BLOCKS[-1]).Settings
+
+
+def run_training(
+    name: str, seed: int, params: dict[str, Any], sets: dict[str, ShardSource], *, stage: str, out: Path, curves: Path, cost: Path
+) -> None:
+    """Train method `name` on `sets` (domain -> shards) and write its outputs; continued where an equal run was stopped."""
+    check_torchvision()
+    module = method_module(name)
+    resolved = resolve(params, module)
+    settings: RunSettings = parse(RUN_MODELS[module.BLOCKS[0]], resolved[module.BLOCKS[0]], module.BLOCKS[0])
+    device = block(params, "device", DeviceSettings)
+    fabric = launch(device)
+    torch.manual_seed(seed)
+    classes = next(iter(sets.values())).classes
+    mark = fingerprint([name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()})
+    method = module.build(resolved, _count(classes), seed)
+    run = Run(method, settings, fabric, Checkpoints(stage, mark))
+    augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
+    feed = ShardFeed(sets, module.DOMAINS, settings.batch, seed, augment, fabric)
+    _announce(name, seed, settings, sets)
+    train(run, feed, f"{stage}")
+    if fabric.global_rank:
+        return
+    kept = module.exported(resolved, _count(classes))
+    kept.load_state_dict({k: v for k, v in run.nets.state_dict().items() if k.split(".")[0] in kept})
+    save_model(out, name, kept, resolved, classes, mark, _card(name, seed, settings, sets, describe(fabric), method))
+    write_curves(curves, run, name, seed)
+    write_cost(cost, stage, name, seed, run.cost, describe(fabric), settings.steps * settings.batch)
+    run.checkpoints.remove()
+
+
+def _count(classes: str) -> int:
+    from pipeline.classes import TABLES
+
+    return len(TABLES[classes])
+
+
+def _announce(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSource]) -> None:
+    pictures = ", ".join(f"{len(given)} {domain}" for domain, given in sets.items())
+    seen = settings.steps * settings.batch
+    epochs = seen / len(next(iter(sets.values())))
+    print(f"{name} seed {seed}: {pictures} pictures; {settings.steps} steps of {settings.batch}, {epochs:.1f} epochs", file=sys.stderr)
+
+
+def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSource], device: str, method: Any) -> str:
+    features = getattr(method, "features", None)
+    lines = [
+        f"# {name}, seed {seed}",
+        "",
+        (sys.modules[type(method).__module__].__doc__ or "").strip(),
+        "",
+        f"- trained for {settings.steps} steps of {settings.batch} pictures, crops {settings.crop[0]} x {settings.crop[1]}, on {device}",
+        *(f"- {domain}: {len(given)} pictures, classes {given.classes}, digest {given.digest[:16]}" for domain, given in sets.items()),
+        *([f"- perceptual network: {features.name}, weights {features.digest[:16]}"] if features else []),
+        f"- {', '.join(f'{library} {version}' for library, version in versions().items())}",
+        "",
+        "Parameters: params.yaml. Inference: `python -m stages.translate --model DIR` or `stages.evaluate --model DIR`.",
+        "",
+    ]
+    return "\n".join(lines)

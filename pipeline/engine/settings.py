@@ -1,0 +1,60 @@
+"""Parameters of training and of the device, without importing torch."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.engine.schedules import Schedule
+from pipeline.params import Parameters
+
+Count = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class DeviceSettings(Parameters):
+    """Where training runs. precision "auto" is bf16-mixed on a GPU that has bfloat16, 32-true elsewhere."""
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Count = 1
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0  # CPU threads, 0 for all cores; results differ in the last bits
+
+
+class RunSettings(Parameters):
+    """What every training shares. Units: steps of one global batch; a rate is Adam's learning rate."""
+
+    steps: Count
+    batch: Count
+    crop: Annotated[list[Count], Field(min_length=2, max_length=2)]  # height, width in pixels
+    flip: Annotated[float, Field(ge=0, le=1)] = 0.5
+    jitter: Weight = 0.0  # strength of photometric jitter, 0 for none
+    lr: Rate
+    schedule: Schedule = "linear"
+    clip: Weight = 0.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    tick: Count = 20  # steps between rows of the curves
+
+    @model_validator(mode="after")
+    def _whole_ticks(self) -> "RunSettings":
+        if self.steps % self.tick:
+            raise ValueError(f"tick ({self.tick}) should divide steps ({self.steps}), so that every row is a full tick")
+        return self
+
+
+class TrainSettings(RunSettings):
+    """Training of translators. alpha, beta, gamma, delta: SPIGAN's weights (Lee et al. 2019, eq. 1 and section 4)."""
+
+    alpha: Weight = 1.0  # adversarial
+    beta: Weight = 0.5  # task
+    gamma: Weight = 0.1  # privileged information
+    delta: Weight = 0.33  # perceptual
+
+
+class SegmentSettings(RunSettings):
+    """Training of the segmenters that are scored: one budget for every arm."""
+
+    net: Literal["small", "fcn8s"] = "small"
+    width: Count = 32
+    weight_decay: Weight = 0.0
+    vgg16: str | None = None  # file of torchvision's VGG16 weights, for fcn8s

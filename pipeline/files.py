@@ -1,0 +1,243 @@
+"""Files: errors in plain words, atomic outputs, digests, bounded decoding, and mapping over items.
+
+Nothing here unpickles, and nothing trusts a header: a picture's size is read before its pixels are.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import struct
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import cv2
+import numpy as np
+
+cv2.setNumThreads(1)  # processes share the cores; results are the same for any number of threads
+
+MAX_PIXELS = 100_000_000  # a picture beyond this is refused unread: 40,000 x 40,000 would need 5 GB
+MAX_BYTES = 500_000_000  # of one encoded file
+PNG_END = b"IEND\xaeB`\x82"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class UserError(Exception):
+    """A mistake that a user can mend: one sentence that says what, where, and what to do."""
+
+
+def problems(head: str, lines: Sequence[str], limit: int = 40) -> UserError:
+    """One error for several bad files: a head sentence, then a line for each."""
+    shown = [f"  {line}" for line in lines[:limit]]
+    if len(lines) > limit:
+        shown.append(f"  ... and {len(lines) - limit} more")
+    return UserError("\n".join([head, *shown]))
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def write_atomic(path: Path | str, content: bytes | str) -> None:
+    """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write readable JSON; NaN and infinity are refused, so that a bad number cannot hide in a file."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON; a missing or broken file is a UserError."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run the stage that makes it (dvc repro)") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); delete it and run the stage again") from None
+
+
+@contextlib.contextmanager
+def atomic_dir(path: Path | str) -> Iterator[Path]:
+    """A temporary folder beside `path` that replaces `path` when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Temporary folders of killed processes; one whose process still lives is left alone."""
+    for old in path.parent.glob(f".{path.name}.*.tmp"):
+        process = old.name.removesuffix(".tmp").rpartition(".")[2]
+        if not process.isdigit() or int(process) == os.getpid() or not _alive(int(process)):
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def sha256_file(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Hexadecimal SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+# -- pictures -----------------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: Path | str, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file; missing, unreadable and overlong ones are a UserError."""
+    try:
+        size = os.stat(path).st_size
+        if size > limit:
+            raise UserError(f"{path} has {size:,} bytes, more than the {limit:,} that are read; is it the right file?")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing") from None
+    except PermissionError:
+        raise UserError(f"{path} cannot be read: permission denied; change its rights (chmod)") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder, a file was expected") from None
+
+
+def picture_header(data: bytes, where: str) -> tuple[int, int, int, int]:
+    """(height, width, bit depth, channels) of PNG or JPEG bytes, without decoding a pixel."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 29 and data[12:16] == b"IHDR":
+        width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+        channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour)
+        if channels is None:
+            raise UserError(f"{where}: the PNG header is damaged (colour type {colour}); fetch the file again")
+        return height, width, depth, channels
+    if data[:2] == b"\xff\xd8":
+        return _jpeg_header(data, where)
+    raise UserError(f"{where} is neither PNG nor JPEG; convert it or name another file")
+
+
+def _jpeg_header(data: bytes, where: str) -> tuple[int, int, int, int]:
+    at = 2
+    while at + 9 < len(data):
+        if data[at] != 0xFF:
+            break
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            depth, height, width, channels = struct.unpack(">BHHB", data[at + 4 : at + 10])
+            return height, width, depth, channels
+        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+    raise UserError(f"{where}: the JPEG is cut short or damaged; fetch the file again")
+
+
+def decode_image(
+    data: bytes, where: str, *, kind: Literal["rgb", "gray", "unchanged"] = "rgb", max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """Decode PNG or JPEG bytes; `where` names the file in errors.
+
+    kind "rgb": uint8 (H, W, 3); "gray": uint8 (H, W); "unchanged": as stored (16 bits stay 16), channels in RGB order.
+    Raises UserError for oversized, truncated or damaged pictures.
+    """
+    height, width, _, _ = picture_header(data, where)
+    if height * width > max_pixels or height < 1 or width < 1:
+        raise UserError(f"{where} is {width} x {height} pixels, more than the {max_pixels:,} that are decoded; scale it down")
+    if data[:4] == b"\x89PNG" and PNG_END not in data[-64:]:
+        raise UserError(f"{where}: the PNG is cut short; fetch the file again")
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]:
+        raise UserError(f"{where}: the JPEG is cut short; fetch the file again")
+    flag = {"rgb": cv2.IMREAD_COLOR, "gray": cv2.IMREAD_GRAYSCALE, "unchanged": cv2.IMREAD_UNCHANGED}[kind]
+    flag |= 0 if kind == "unchanged" else cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        image = None
+    if image is None or image.shape[:2] != (height, width):
+        raise UserError(f"{where} cannot be decoded: the file is damaged; fetch it again")
+    if image.ndim == 3 and image.shape[2] >= 3:
+        image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
+    return np.ascontiguousarray(image)
+
+
+def read_image(path: Path | str, kind: Literal["rgb", "gray", "unchanged"] = "rgb") -> np.ndarray:
+    """Read and decode one picture file; see `decode_image`."""
+    return decode_image(read_bytes(path), str(path), kind=kind)
+
+
+def encode_png(array: np.ndarray, compression: int = 3) -> bytes:
+    """PNG bytes of uint8 or uint16 (H, W) or RGB (H, W, 3)."""
+    bgr = array[..., ::-1] if array.ndim == 3 else array
+    done, data = cv2.imencode(".png", np.ascontiguousarray(bgr), [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    assert done
+    return data.tobytes()
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
+    """JPEG bytes of RGB uint8 (H, W, 3) or gray (H, W)."""
+    bgr = rgb[..., ::-1] if rgb.ndim == 3 else rgb
+    done, data = cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return data.tobytes()
+
+
+# -- progress and mapping -----------------------------------------------------------------------------------------
+
+
+def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
+    """A bar with rate and time left on a terminal; silent elsewhere and for what takes under two seconds."""
+    from tqdm import tqdm
+
+    return tqdm(items, desc=label, total=total, delay=2, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+
+
+def map_items(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1, label: str = "", backend: str = "loky"
+) -> list[Result]:
+    """function over items in order, in `workers` processes (joblib; backend "loky", or "dask" / "ray" where registered)."""
+    if workers <= 1 or len(items) < 2:
+        return [function(item) for item in progress(items, label)]
+    from joblib import Parallel, delayed
+
+    results = Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(function)(item) for item in items)
+    return list(progress(results, label, total=len(items)))

@@ -1,0 +1,29 @@
+"""One file a method. What a module offers (see docs/new_method.md):
+
+ABILITY             "translator", "rival" (a translator of a few lines, without training) or "segmenter"
+USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
+DOMAINS             what it is trained on: "source", "target", "labelled_target", each with the parts it reads
+BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
+Settings            the model of its own block, if it has one
+build(params, classes, seed)   the method for training: nets, optimizers(), step(batch)
+exported(params, classes)      the nets that a model directory keeps
+translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
+"""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from pipeline.files import UserError
+
+
+def method_names() -> list[str]:
+    """Every method: the files of this folder."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")
+
+
+def method_module(name: str) -> ModuleType:
+    """The module of a method; an unknown name is a UserError that lists the known ones."""
+    if name not in method_names():
+        raise UserError(f"method '{name}' is unknown; known are {', '.join(method_names())}")
+    return importlib.import_module(f"pipeline.methods.{name}")

@@ -1,0 +1,26 @@
+"""The segmentation nets by name; with one class they are depth nets."""
+
+from typing import Literal
+
+from torch import nn
+
+from pipeline.files import UserError
+from pipeline.nets.fcn8s import FCN8s
+from pipeline.nets.small_segmenter import SmallSegmenter
+
+SegmenterName = Literal["fcn8s", "fcn8s_same", "small"]
+
+
+def segmenter(name: str, classes: int, width: int) -> nn.Module:
+    """Net from pictures N3HW in [-1, 1] to logits N `classes` H W; initialise it with `init_kaiming`.
+
+    "fcn8s": FCN8s as published (width 64 in the papers); "fcn8s_same": without its border of 100 pixels, for crops;
+    "small": for the CPU (width 16). An unknown name is a UserError.
+    """
+    if name == "small":
+        if width % 8:
+            raise UserError(f"The small segmenter's width must be a multiple of 8, not {width}.")
+        return SmallSegmenter(classes, width)
+    if name in ("fcn8s", "fcn8s_same"):
+        return FCN8s(classes, width, same=name == "fcn8s_same")
+    raise UserError(f"Unknown segmentation net {name!r}; choose fcn8s, fcn8s_same or small.")

@@ -1,0 +1,51 @@
+"""Reading published weights: never unpickled as code, never loaded in part without saying so."""
+
+import pickle
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline.files import UserError, problems
+
+
+def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """State dict of a .pth/.pt file (read with weights_only) or a .safetensors file, on the CPU; else a UserError."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no weights file {path}; give the path of an existing .pth or .safetensors file.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise UserError(f"{path} is not a readable weights file; fetch it again or give another one.") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no plain table of weights; export the net's state_dict into it.")
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def load_strictly(
+    net: nn.Module, state: dict[str, torch.Tensor], where: str | Path, skip: Collection[str] = ()
+) -> None:
+    """Load `state` into `net`; every missing, unexpected or mis-shaped key is named in one UserError.
+
+    `where` is the file for the message; keys of the file that start with one of `skip` are left aside.
+    """
+    state = {key: value for key, value in state.items() if not key.startswith(tuple(skip))}
+    wanted = net.state_dict()
+    lines = [f"missing: {key}" for key in wanted if key not in state]
+    lines += [f"unexpected: {key}" for key in state if key not in wanted]
+    lines += [
+        f"{key}: {tuple(state[key].shape)} in the file, {tuple(value.shape)} in the net"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    if lines:
+        raise problems(f"The weights in {where} do not fit {type(net).__name__}; give the file made for it.", lines)
+    net.load_state_dict(state)

@@ -1,0 +1,47 @@
+"""Which curves the page shows: every loss of a trained method, and the segmenters' losses beside one another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from pipeline.report import plots
+from pipeline.report.results import Results
+
+Curves = dict[str, Any]  # {"columns": [...], "rows": [[...], ...]}
+Charts = list[tuple[str, Markup]]  # (loss, chart)
+
+
+def of_translators(results: Results) -> dict[str, Charts]:
+    """translator -> its charts, one a loss, one line a seed."""
+    found = {}
+    for translator, runs in results.training.items():
+        found[translator] = _charts(translator, {f"seed {seed}": (curves, seed) for seed, curves in runs.items()})
+    return found
+
+
+def of_segmenters(results: Results) -> dict[str, Charts]:
+    """segmenter -> its charts, one a loss, one line a translator; first seed."""
+    found = {}
+    for segmenter in dict.fromkeys(run.segmenter for run in results.runs):
+        own = [run for run in results.runs if (run.segmenter, run.seed) == (segmenter, results.seeds[0])]
+        lines = {run.translator: (run.curves, results.translators.index(run.translator)) for run in own}
+        found[segmenter] = _charts(segmenter, lines)
+    return found
+
+
+def _charts(title: str, curves: Mapping[str, tuple[Curves, int]]) -> Charts:
+    """One chart a column; `curves` holds name -> (curves, colour)."""
+    columns = dict.fromkeys(
+        name for one, _ in curves.values() for name in one["columns"] if name not in ("step", "kimg")
+    )
+    charts = []
+    for column in columns:
+        lines = [_line(name, one, column, colour) for name, (one, colour) in curves.items() if column in one["columns"]]
+        charts.append((column, plots.line_chart(f"{title}, {column}", lines, "thousand pictures")))
+    return [(column, chart) for column, chart in charts if chart]
+
+
+def _line(name: str, curves: Curves, column: str, colour: int) -> plots.Line:
+    x, y = curves["columns"].index("kimg"), curves["columns"].index(column)
+    return plots.Line(name, [row[x] for row in curves["rows"]], [row[y] for row in curves["rows"]], colour)

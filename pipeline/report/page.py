@@ -1,0 +1,111 @@
+"""The page: everything that the template shows, as plain values, and its rendering."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipeline.report import charts, origins, published, sentences, sheets, words
+from pipeline.report.gallery import Gallery
+from pipeline.report.results import NONE, ORACLE, PERFECT, SOURCE_ONLY, Results
+from pipeline.report.tables import Gap, Summary, Table, distance_names, gap, perfect_names, summarise
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers in the main table."""
+
+    key: str
+    label: str
+    percent: bool
+
+
+def render(params: dict[str, Any], results: Results, table: Table, gallery: Gallery, root: Path, page: Path) -> str:
+    """The HTML of the page. Pictures it shows besides the gallery's are written below `page`."""
+    summaries, marks, found = summarise(table), gap(table), origins.collect(params, root)
+    context = {
+        "first": table[0],
+        "protocol": sentences.protocol(params, results, table, found["sets"]),
+        "findings": sentences.findings(summaries, marks),
+        "summaries": summaries,
+        "columns": _columns(table),
+        "rows": table,
+        "gap": marks,
+        "shares": _shares(summaries, marks),
+        "classes": list(table[0]["iou"]),
+        "best": _best_per_class(summaries),
+        "gallery": gallery,
+        "training": charts.of_translators(results),
+        "segmenting": charts.of_segmenters(results),
+        "measured": _measured(summaries),
+        "distances": distance_names(table),
+        "perfects": perfect_names(table),
+        "sheets": sheets.collect(params, root, page),
+        "costs": results.costs,
+        "figures": published.beside({name for s in summaries for name in (s.translator, s.segmenter)}),
+        "ours": {s.translator if s.translator != NONE else s.segmenter: s for s in reversed(summaries)},
+        "why_not": published.why_not_comparable(table[0]),
+        "origins": found,
+        "colour": {name: i % 10 for i, name in enumerate(results.translators)},
+        "words": words, "NONE": NONE, "PERFECT": PERFECT, "ORACLE": ORACLE, "SOURCE_ONLY": SOURCE_ONLY,
+    }  # fmt: skip
+    return environment().get_template("index.html").render(context)
+
+
+def environment() -> Environment:
+    """Templates that escape what they show; a name that is not there is an error, not an empty place."""
+    loader = FileSystemLoader(TEMPLATES)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.globals["part"] = lambda name: Markup((TEMPLATES / name).read_text())
+    made.filters |= {
+        "percent": words.percent,
+        "number": words.number,
+        "duration": words.seconds,
+        "breakable": breakable,
+    }
+    return made
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow column may break after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def _columns(table: Table) -> list[Column]:
+    columns = [
+        Column("miou", "mIoU", True),
+        Column("miou16", "mIoU16", True),
+        Column("pixel_accuracy", "Pixel accuracy", True),
+    ]
+    columns += [Column("gap_closed", "Gap closed", True), Column("label_preservation", "Labels kept", True)]
+    columns += [Column(name, name, False) for name in distance_names(table)[:1]]
+    filled = [c for c in columns if c.key == "gap_closed" or any(row[c.key] is not None for row in table)]
+    return [*filled, Column("seconds", "Time", False)]
+
+
+def _measured(summaries: list[Summary]) -> list[Summary]:
+    """One summary a translator: distances do not depend on the segmenter."""
+    return list({s.translator: s for s in reversed(summaries) if s.segmenter != ORACLE}.values())[::-1]
+
+
+def _shares(summaries: list[Summary], marks: Gap) -> dict[str, Any] | None:
+    """Bars of the gap: each cell's share, and where a share stands, in percent, on an axis that holds all of them."""
+    start = (NONE, SOURCE_ONLY)
+    bars = [s for s in summaries if s.segmenter != ORACLE and (s.translator, s.segmenter) != start]
+    ends = [s.gap_closed + sign * (s.gap_spread or 0) for s in bars if s.gap_closed is not None for sign in (-1, 1)]
+    if not ends:
+        return None
+    low, high = min(0.0, *ends), max(1.0, *ends)
+    known = [s for s in bars if s.gap_closed is not None]
+    return {"bars": known, "place": lambda share: round(100 * (share - low) / (high - low), 2)}
+
+
+def _best_per_class(summaries: list[Summary]) -> dict[str, float]:
+    """The highest IoU of each class among the rows that may be ranked."""
+    ranked = [s for s in summaries if not s.apart]
+    found = {name: [v for s in ranked if (v := s.iou.get(name)) is not None] for name in summaries[0].iou}
+    return {name: max(values) for name, values in found.items() if values}

@@ -1,0 +1,51 @@
+"""Published figures that stand beside ours: those read in the source named, or in a later paper's table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+CITYSCAPES_PICTURES = 500  # of Cityscapes val
+
+
+@dataclass(frozen=True)
+class Figure:
+    """mIoU in percent, SYNTHIA-RAND-CITYSCAPES -> Cityscapes val, 500 pictures."""
+
+    method: str  # the name of a translator or segmenter in params.yaml
+    label: str
+    miou16: float | None
+    miou13: float | None
+    net: str
+    source: str
+
+
+_CTRL = "README of the CTRL-UDA code (Saha et al., CVPR 2021), which quotes the paper"
+_BOARD = "a leaderboard that quotes the paper"
+FIGURES = (
+    Figure("spigan_no_pi", "SPIGAN without privileged information", 35.8, 41.2, "FCN8s on VGG-16, 512x1024", _CTRL),
+    Figure("spigan", "SPIGAN", 36.8, 42.4, "FCN8s on VGG-16, 512x1024", _CTRL),
+    Figure("adaptsegnet", "AdaptSegNet, multi level", None, 46.7, "DeepLab-v2 on ResNet-101", _BOARD),
+    Figure("advent", "ADVENT", 41.2, 48.0, "DeepLab-v2 on ResNet-101", _BOARD),
+    Figure("dada", "DADA", 42.6, 49.8, "DeepLab-v2 on ResNet-101", _CTRL),
+    Figure("daformer", "DAFormer", 60.9, 67.4, "SegFormer (MiT-B5)", "README of lhoyer/DAFormer"),
+)
+
+
+def beside(names: set[str]) -> list[Figure]:
+    """The figures of methods that this run has cells of."""
+    return [figure for figure in FIGURES if figure.method in names]
+
+
+def why_not_comparable(scores: dict[str, Any]) -> str:
+    """One sentence that keeps a reader from ranking our numbers against the published ones."""
+    reasons = []
+    if scores["dataset"] != "cityscapes":
+        reasons.append(
+            f"theirs are measured on the {CITYSCAPES_PICTURES} pictures of Cityscapes val, ours on "
+            f"{scores['pictures']:,} pictures of {scores['dataset']} {scores['split']}"
+        )
+    elif (scores["split"], scores["pictures"]) != ("val", CITYSCAPES_PICTURES):
+        reasons.append(
+            f"ours are measured on {scores['pictures']:,} pictures of {scores['split']} instead of the 500 of val"
+        )
+    reasons.append("nets, picture sizes and training budgets differ")
+    return f"Not comparable in level: {', and '.join(reasons)}; look only at which way a method moves its own baseline."

@@ -1,0 +1,77 @@
+"""What the page says before its numbers: how they were made, and what they show."""
+
+from typing import Any
+
+from pipeline.report import words
+from pipeline.report.results import NONE, Results
+from pipeline.report.tables import Gap, Summary, Table
+
+
+def protocol(params: dict[str, Any], results: Results, table: Table, sets: dict[str, dict[str, Any]]) -> list[str]:
+    """What was done, in sentences; `sets` holds the set.json of each shard set."""
+    first, classes = table[0], table[0]["iou"]
+    judged = sum(value is not None for value in classes.values())
+    several = len(results.seeds) > 1
+    seeds = (
+        f"± is the standard deviation over {len(results.seeds)} seeds" if several else "one seed, so no spread is known"
+    )
+    learning = ""
+    if "source" in sets and "target_train" in sets:
+        learning = (
+            f"Source: {words.count(sets['source']['pictures'], 'labelled picture')} of {_name(params, 'source')}; "
+            f"target: {words.count(sets['target_train']['pictures'], 'picture')} of {_name(params, 'target')}, whose "
+            "labels no method sees but those set apart."
+        )
+    judging = (
+        f"Judged on {words.count(first['pictures'], 'picture')} of {first['dataset']}, split {first['split']}, by "
+        f"the mean IoU of protocol {first['protocol']} ({words.count(len(classes), 'class')}, {judged} of them occur); {seeds}."
+    )
+    trained = [f"{x} {_kimg(next(iter(runs.values())))}" for x, runs in results.training.items()]
+    trained += dict.fromkeys(f"segmenter {run.segmenter} {_kimg(run.curves)}" for run in results.runs)
+    budget = (
+        f"Pictures seen in training: {words.listing(trained)}. Every row trains its segmenter afresh, with the same "
+        "augmentation and budget."
+    )
+    return [sentence for sentence in (learning, judging, budget) if sentence]
+
+
+def findings(summaries: list[Summary], marks: Gap) -> list[str]:
+    """What the table says, in sentences."""
+    return [sentence for sentence in (_best(summaries, marks), _split(marks)) if sentence]
+
+
+def _best(summaries: list[Summary], marks: Gap) -> str:
+    ranked = [s for s in summaries if not s.apart and s.translator != NONE and s.mean["miou"] is not None]
+    if not ranked or marks.none is None:
+        return ""
+    best = max(ranked, key=lambda s: s.mean["miou"] or 0.0)
+    gain = 100 * ((best.mean["miou"] or 0.0) - marks.none)
+    share = "" if best.gap_closed is None else f", {100 * best.gap_closed:.0f} % of the gap to the oracle"
+    reached = words.percent(best.mean["miou"], best.spread["miou"])
+    return (
+        f"Best without target labels: {best.name} with {reached} % mIoU, {gain:+.1f} points against source-only{share}."
+    )
+
+
+def _split(marks: Gap) -> str:
+    width = marks.width()
+    if width is None:
+        return "The gap is not known: it takes source_only on untranslated pictures, and an oracle that is above it."
+    if marks.perfect is None or marks.none is None:
+        return f"The gap between source-only and the oracle is {100 * width:.1f} points."
+    look = (marks.perfect - marks.none) / width
+    return (
+        f"Of the gap of {100 * width:.1f} points, appearance explains {100 * look:.0f} % (what a perfect translation "
+        f"closes) and layout {100 * (1 - look):.0f} %."
+    )
+
+
+def _kimg(curves: dict[str, Any]) -> str:
+    """`1,600`: pictures that a training saw."""
+    if not curves["rows"]:
+        return words.MISSING
+    return f"{round(1000 * curves['rows'][-1][curves['columns'].index('kimg')]):,}"
+
+
+def _name(params: dict[str, Any], side: str) -> str:
+    return str((params.get(side) or {}).get("name", side))

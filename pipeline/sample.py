@@ -1,0 +1,133 @@
+"""The words of the data path: a Sample is one picture and all that is known about it, stored under WebDataset keys.
+
+| key | stored | in a Sample |
+|---|---|---|
+| image.jpg, image.png | 8-bit RGB | uint8 (H, W, 3) |
+| label.png | 8-bit trainId, 255 = ignore | uint8 (H, W) |
+| instance.png | 16-bit | uint16 (H, W) |
+| depth.png | 16-bit centimetres, 65535 = sky or beyond | float32 (H, W) metres, inf for sky |
+| flow.png, flow_back.png | KITTI's 16-bit encoding | float32 (H, W, 2) pixels and bool (H, W) valid |
+| meta.json | data set, split, sequence, frame, original size, digest of the origin | dict |
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline.files import UserError, decode_image, encode_jpeg, encode_png
+
+KEYS = ("image.jpg", "image.png", "label.png", "instance.png", "depth.png", "flow.png", "flow_back.png", "meta.json")
+SKY_CENTIMETRES = 65535
+FLOW_STEPS = 64.0  # a pixel
+FLOW_ZERO = 2**15
+
+Flow = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass
+class Sample:
+    """One picture; what is not known is None. All maps have the picture's height and width."""
+
+    key: str
+    image: np.ndarray | None = None
+    label: np.ndarray | None = None
+    instance: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    flow: Flow | None = None
+    flow_back: Flow | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def encode_depth(metres: np.ndarray) -> np.ndarray:
+    """Metres (inf = sky) -> 16-bit centimetres; 655.35 m and more become sky."""
+    centimetres = np.rint(np.where(np.isfinite(metres), metres, 1e9).astype(np.float64) * 100)
+    return np.minimum(centimetres, SKY_CENTIMETRES).astype(np.uint16)
+
+
+def decode_depth(centimetres: np.ndarray) -> np.ndarray:
+    """16-bit centimetres -> float32 metres, inf where 65535."""
+    metres = centimetres.astype(np.float32) / np.float32(100)
+    metres[centimetres == SKY_CENTIMETRES] = np.inf
+    return metres
+
+
+def encode_flow(flow: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Flow (H, W, 2) in pixels and valid (H, W) -> KITTI's 16-bit (H, W, 3): u, v in 1/64 pixel, valid.
+
+    Vectors beyond +-512 pixels cannot be stored and become invalid.
+    """
+    steps = np.rint(flow.astype(np.float64) * FLOW_STEPS) + FLOW_ZERO
+    fits = valid & ((steps >= 1) & (steps <= 65535)).all(-1)
+    out = np.zeros((*flow.shape[:2], 3), np.uint16)
+    out[..., :2] = np.where(fits[..., None], steps, FLOW_ZERO)
+    out[..., 2] = fits
+    return out
+
+
+def decode_flow(stored: np.ndarray) -> Flow:
+    """KITTI's 16-bit (H, W, 3) in RGB order -> flow float32 (H, W, 2) in pixels, valid bool (H, W)."""
+    valid = stored[..., 2] > 0
+    flow = (stored[..., :2].astype(np.float32) - FLOW_ZERO) / np.float32(FLOW_STEPS)
+    flow[~valid] = 0
+    return flow, valid
+
+
+def encode(sample: Sample, image_format: Literal["jpg", "png"] = "jpg", quality: int = 95) -> dict[str, bytes]:
+    """The members of a sample as they stand in a shard: extension -> bytes, in a fixed order."""
+    members: dict[str, bytes] = {}
+    if sample.image is not None:
+        coded = encode_png(sample.image) if image_format == "png" else encode_jpeg(sample.image, quality)
+        members[f"image.{image_format}"] = coded
+    if sample.label is not None:
+        members["label.png"] = encode_png(sample.label)
+    if sample.instance is not None:
+        members["instance.png"] = encode_png(sample.instance.astype(np.uint16))
+    if sample.depth is not None:
+        members["depth.png"] = encode_png(encode_depth(sample.depth))
+    for name in ("flow", "flow_back"):
+        flow = getattr(sample, name)
+        if flow is not None:
+            members[f"{name}.png"] = encode_png(encode_flow(*flow))
+    members["meta.json"] = json.dumps(sample.meta, sort_keys=True).encode()
+    return members
+
+
+def decode(key: str, members: dict[str, bytes], where: str = "") -> Sample:
+    """A Sample from a shard's members; `where` names the shard in errors. Sizes of all maps must agree."""
+    sample = Sample(key)
+    for extension, data in members.items():
+        name = f"{where}{key}.{extension}"
+        match extension:
+            case "image.jpg" | "image.png":
+                sample.image = decode_image(data, name)
+            case "label.png":
+                sample.label = _plane(data, name, np.uint8)
+            case "instance.png":
+                sample.instance = _plane(data, name, np.uint16)
+            case "depth.png":
+                sample.depth = decode_depth(_plane(data, name, np.uint16))
+            case "flow.png" | "flow_back.png":
+                setattr(sample, extension[:-4], decode_flow(decode_image(data, name, kind="unchanged")))
+            case "meta.json":
+                sample.meta = json.loads(data)
+            case _:
+                raise UserError(f"{name}: unknown member; a sample holds {', '.join(KEYS)}")
+    _check_sizes(sample, where)
+    return sample
+
+
+def _plane(data: bytes, name: str, kind: type) -> np.ndarray:
+    plane = decode_image(data, name, kind="unchanged")
+    if plane.ndim != 2 or plane.dtype != kind:
+        raise UserError(f"{name} is {plane.dtype} of shape {plane.shape}; expected one channel of {np.dtype(kind)}")
+    return plane
+
+
+def _check_sizes(sample: Sample, where: str) -> None:
+    flows = {name: flow[1] for name in ("flow", "flow_back") if (flow := getattr(sample, name)) is not None}
+    maps = {name: getattr(sample, name) for name in ("image", "label", "instance", "depth")} | flows
+    sizes = {name: value.shape[:2] for name, value in maps.items() if value is not None}
+    if len(set(sizes.values())) > 1:
+        raise UserError(f"{where}{sample.key}: the sizes of its maps differ: {sizes}; shard the set again")

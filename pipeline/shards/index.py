@@ -1,0 +1,146 @@
+"""Reading a shard set by random access. Nothing is trusted: set.json vouches for the index, that for every member."""
+
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.classes import TABLES
+from pipeline.files import MAX_BYTES, UserError, problems, read_json, sha256_file
+from pipeline.sample import KEYS, Sample, decode
+from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, set_digest
+
+PARTS = ("image", "label", "instance", "depth", "flow", "flow_back", "meta")
+AGAIN = "make the set again (remove the folder, then dvc repro)"
+
+
+class ShardSet:
+    """An opened shard set. Read-only and without open files, so threads and processes may share it."""
+
+    def __init__(self, path: Path, description: dict[str, Any], rows: list[dict[str, Any]]):
+        self.path = path
+        self.classes: str = description["classes"]  # name of the class table
+        self.split: str = description["split"]
+        self.size: tuple[int, int] | None = tuple(description["size"]) if description["size"] else None
+        self.digest: str = description["digest"]  # of all samples in order, however they are spread over shards
+        self.shards: list[dict[str, Any]] = description["shards"]
+        self.rows = rows
+        self.keys: list[str] = [row["key"] for row in rows]
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a set and check all that can be checked without reading its shards.
+
+        Raises UserError when a file is missing, when the index is not the one that was written, when a shard is cut.
+        """
+        path = Path(path)
+        description = _description(path)
+        if not (path / INDEX).is_file() or sha256_file(path / INDEX) != description["index"]:
+            raise UserError(f"{path / INDEX} is missing or is not what was written (its digest differs); {AGAIN}")
+        rows = _rows(path / INDEX)
+        if len(rows) != description["pictures"] or set_digest(row["digest"] for row in rows) != description["digest"]:
+            raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
+        _check_shards(path, description["shards"], rows)
+        return cls(path, description, rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What every sample of the set has, out of PARTS."""
+        common = set.intersection(*({_part(member) for member in row["members"]} for row in self.rows))
+        return tuple(part for part in PARTS if part in common)
+
+    def read(self, i: int, parts: Collection[str] | None = None) -> Sample:
+        """Sample i with the wanted parts (None: all that it has), each checked against its SHA-256.
+
+        Raises UserError for a part that the sample does not have and for bytes that are not those that were written.
+        """
+        row = self.rows[i]
+        held = {_part(member): member for member in row["members"]}
+        wanted = held if parts is None else parts
+        if missing := [part for part in wanted if part not in held]:
+            raise UserError(
+                f"{self.path}: sample {row['key']} has no {' and no '.join(missing)}; shard the set with it"
+            )
+        with open(self.path / row["shard"], "rb", buffering=0) as file:
+            members = {held[part]["extension"]: self._member(file.fileno(), row, held[part]) for part in wanted}
+        return decode(row["key"], members, where=f"{self.path / row['shard']}: ")
+
+    def histograms(self) -> np.ndarray:
+        """Pixels of each class in each sample: int64 (samples, classes + 1), ignored ones last; 0 without a label."""
+        empty = [0] * (len(TABLES[self.classes]) + 1)
+        return np.array([row["class_histogram"] or empty for row in self.rows], np.int64)
+
+    def verify(self) -> None:
+        """Read every shard from end to end; raises UserError naming all that are not what was written."""
+        changed = [shard["name"] for shard in self.shards if sha256_file(self.path / shard["name"]) != shard["sha256"]]
+        if changed:
+            raise problems(f"{self.path}: {len(changed)} shards are not what was written; {AGAIN}:", changed)
+
+    def _member(self, file: int, row: dict[str, Any], member: dict[str, Any]) -> bytes:
+        data = os.pread(file, member["size"], member["offset"])
+        if hashlib.sha256(data).hexdigest() != member["sha256"]:
+            name = f"{row['key']}.{member['extension']}"
+            raise UserError(f"{self.path / row['shard']}: {name} is not what was written (its digest differs); {AGAIN}")
+        return data
+
+
+def _part(member: dict[str, Any]) -> str:
+    return member["extension"].partition(".")[0]
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """The content of set.json, its shape checked."""
+    if not path.is_dir():
+        raise UserError(f"there is no shard set at {path}; run the stage that makes it (dvc repro)")
+    description = read_json(path / DESCRIPTION)
+    kinds = {"classes": str, "split": str, "pictures": int, "digest": str, "index": str, "shards": list}
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise UserError(f"{path / DESCRIPTION} is not the description of a shard set of format {FORMAT}; {AGAIN}")
+    wrong = [name for name, kind in kinds.items() if not isinstance(description.get(name), kind)]
+    if wrong or description["classes"] not in TABLES or "size" not in description or not _named(description["shards"]):
+        raise UserError(f"{path / DESCRIPTION} is damaged (see {', '.join(wrong) or 'classes, size, shards'}); {AGAIN}")
+    return description
+
+
+def _named(shards: list[Any]) -> bool:
+    kinds = {"name": str, "bytes": int, "sha256": str}
+    return all(isinstance(shard, dict) and isinstance(shard.get(n), k) for shard in shards for n, k in kinds.items())
+
+
+def _rows(index: Path) -> list[dict[str, Any]]:
+    try:
+        table = pq.read_table(index)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{index} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from None
+    if not table.schema.equals(SCHEMA):
+        raise UserError(f"{index} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
+    return table.to_pylist()
+
+
+def _check_shards(path: Path, shards: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Every shard is there at its length, and every member lies inside one of them."""
+    sizes = {shard["name"]: shard["bytes"] for shard in shards}
+    bad = []
+    for name, size in sizes.items():
+        file = path / name
+        if not SHARD_NAME.fullmatch(name) or not file.is_file():
+            bad.append(f"{name} is missing")
+        elif file.stat().st_size != size:
+            bad.append(f"{name} has {file.stat().st_size:,} bytes instead of {size:,}")
+    for row in rows:
+        for member in row["members"]:
+            inside = 0 <= member["offset"] <= sizes.get(row["shard"], -1) - member["size"]
+            if not inside or not 0 < member["size"] <= MAX_BYTES or member["extension"] not in KEYS:
+                bad.append(f"{row['key']}.{member['extension']} lies outside its shard")
+    if len(bad) == 1:
+        raise UserError(f"{path}: {bad[0]}; {AGAIN}")
+    if bad:
+        raise problems(f"{path} is damaged; {AGAIN}:", bad)

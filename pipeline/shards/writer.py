@@ -1,0 +1,292 @@
+"""Writing a set of samples as WebDataset shards: byte-identical every time, resumed by whole shards after a kill.
+
+Everything is written in a scratch folder beside the goal (`.NAME.scratch`) and renamed at the end. Finished shards stay
+there, under a fingerprint, when a run is killed or the disk is full; the next run with the same fingerprint goes on.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.classes import IGNORE, TABLES
+from pipeline.files import UserError, digest, problems, progress, sha256_file, write_atomic, write_json
+from pipeline.sample import KEYS, Sample, encode
+from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, sample_digest, set_digest, shard_name
+from pipeline.shards.resize import picture_size, resize
+from pipeline.shards.settings import ShardSettings
+
+Item = TypeVar("Item")
+Row = dict[str, Any]  # of the index
+Shard = dict[str, Any]  # {"name", "bytes", "sha256", "rows"}
+
+
+@dataclass
+class Coded:
+    """A sample ready for its shard: its members, and its row without their offsets."""
+
+    members: dict[str, bytes]
+    row: Row
+
+
+def write_shards(
+    make: Callable[[Item], Sample],
+    items: Sequence[Item],
+    out: Path | str,
+    *,
+    classes: str,
+    split: str,
+    settings: ShardSettings,
+    workers: int = 1,
+    backend: str = "loky",
+    fingerprint: str | None = None,
+) -> dict[str, Any]:
+    """Write make(item) for every item, in order, as the shard set `out`; returns the content of its set.json.
+
+    classes: name of the table of the labels; split: "train", "dev" or "val"; workers: processes that make and encode
+    (joblib; any number gives the same bytes). fingerprint: digest of all that decides what `make` returns (parameters,
+    inputs, code); finished shards of a killed run are used again only under the same one, and never when it is None.
+    Raises UserError for a full disk, for labels outside the table, and for bad items, all of them listed together.
+    """
+    out = Path(out)
+    if not items:
+        raise UserError(f"there is nothing to write into {out}; check the data set's folder and split")
+    size = settings.samples_per_shard
+    parts = [items[start : start + size] for start in range(0, len(items), size)]
+    settled = digest([FORMAT, fingerprint, classes, split, settings.model_dump(), len(items)])
+    code = partial(_code, make, classes=classes, split=split, settings=settings)
+    with _explained(out), _scratch(out, settled, keep=fingerprint is not None) as scratch:
+        shards = [_finished(scratch, number) for number in range(len(parts))]
+        missing = [number for number, shard in enumerate(shards) if shard is None]
+        wanted = [item for number in missing for item in parts[number]]
+        coded = iter(progress(_in_order(code, wanted, workers, backend), f"write {out.name}", len(wanted)))
+        errors: list[str] = []
+        for number in missing:
+            shards[number] = _write_shard(scratch, number, islice(coded, len(parts[number])), errors)
+        if errors:
+            raise _bad_items(out, errors, len(items))
+        description = _seal(scratch / "set", [shard for shard in shards if shard], out, classes, split)
+        _publish(scratch, out)
+    return description
+
+
+# -- one sample, in any process -----------------------------------------------------------------------------------
+
+
+def _code(make: Callable[[Item], Sample], item: Item, classes: str, split: str, settings: ShardSettings) -> Coded | str:
+    """The coded sample of an item, or the sentence that says what is wrong with it."""
+    try:
+        sample = make(item)
+        if settings.height is not None and settings.width is not None:
+            sample = resize(sample, settings.height, settings.width)
+        sample.meta = sample.meta | {"split": split}
+        _check_key(sample.key)
+        height, width = picture_size(sample)
+        histogram = _histogram(sample, classes)
+        members = encode(sample, settings.image_format, settings.quality)
+    except UserError as error:
+        return str(error)
+    except OSError as error:
+        return f"{error.filename or item}: {error.strerror}; check the file and its rights"
+    sums = {extension: hashlib.sha256(data).hexdigest() for extension, data in members.items()}
+    sequence, frame = sample.meta.get("sequence"), sample.meta.get("frame")
+    row = {
+        "key": sample.key,
+        "split": split,
+        "sequence": None if sequence is None else str(sequence),
+        "frame": None if frame is None else int(frame),
+        "height": height,
+        "width": width,
+        "digest": sample_digest(sample.key, sums.items()),
+        "members": [{"extension": e, "size": len(members[e]), "sha256": sums[e]} for e in members],
+        "class_histogram": histogram,
+    }
+    return Coded(members, row)
+
+
+def _check_key(key: str) -> None:
+    """A key ends at its first dot for every WebDataset reader, and an USTAR name holds 100 bytes."""
+    longest = max(len(f"{key}.{extension}".encode()) for extension in KEYS)
+    if not key or "." in key or not key.isprintable() or key != key.strip("/ ") or longest > 100:
+        raise UserError(f"sample key '{key}' cannot be stored: rename its file to at most 80 characters without a dot")
+
+
+def _histogram(sample: Sample, classes: str) -> list[int] | None:
+    """Pixels of each trainId of the table, then the ignored ones; None without a label."""
+    if sample.label is None:
+        return None
+    counts = np.bincount(sample.label.ravel(), minlength=256)
+    known = len(TABLES[classes])
+    strange = [trainid for trainid in range(known, 256) if counts[trainid] and trainid != IGNORE]
+    if strange:
+        raise UserError(
+            f"{sample.key}: its label holds {', '.join(map(str, strange))}, which {classes} does not know "
+            f"(0 to {known - 1}, {IGNORE} = ignore); map the labels to trainIds first"
+        )
+    return [int(count) for count in (*counts[:known], counts[IGNORE])]
+
+
+def _in_order(
+    code: Callable[[Item], Coded | str], items: Sequence[Item], workers: int, backend: str
+) -> Iterator[Coded | str]:
+    """code(item) for every item in order, one at a time, so that memory does not grow with the set."""
+    if workers <= 1 or len(items) < 2:
+        return map(code, items)
+    from joblib import Parallel, delayed
+
+    return Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(code)(item) for item in items)
+
+
+def _bad_items(out: Path, errors: list[str], count: int) -> UserError:
+    if len(errors) == 1:
+        return UserError(errors[0])
+    return problems(f"{len(errors)} of the {count} samples for {out} are bad; mend or remove them:", errors)
+
+
+# -- one shard ----------------------------------------------------------------------------------------------------
+
+
+def _write_shard(scratch: Path, number: int, samples: Iterator[Coded | str], errors: list[str]) -> Shard | None:
+    """Write one shard and its rows; after the first bad sample nothing more is written, only looked through."""
+    name, rows = shard_name(number), []
+    temporary = scratch / f"{name}.tmp"
+    try:
+        with open(temporary, "wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for coded in samples:
+                if isinstance(coded, str):
+                    errors.append(coded)
+                elif not errors:
+                    rows.append(_append(tar, name, coded))
+        if errors:
+            return None
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        shard = {"name": name, "bytes": temporary.stat().st_size, "sha256": sha256_file(temporary), "rows": rows}
+        os.replace(temporary, scratch / "set" / name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_atomic(scratch / f"{name}.json", json.dumps(shard))  # last: it says that the shard is whole
+    return shard
+
+
+def _append(tar: tarfile.TarFile, shard: str, coded: Coded) -> Row:
+    """Append a sample's members; nothing of this machine or moment goes into their headers."""
+    for member in coded.row["members"]:
+        info = tarfile.TarInfo(f"{coded.row['key']}.{member['extension']}")
+        info.size, info.mode, info.mtime = member["size"], 0o644, 0
+        member["offset"] = tar.offset + tarfile.BLOCKSIZE  # the header of a short USTAR name is one block
+        tar.addfile(info, io.BytesIO(coded.members[member["extension"]]))
+    return coded.row | {"shard": shard}
+
+
+def _finished(scratch: Path, number: int) -> Shard | None:
+    """A shard that an earlier run finished, if its bytes are still those that it wrote."""
+    name = shard_name(number)
+    try:
+        shard = json.loads((scratch / f"{name}.json").read_text())
+        whole = sha256_file(scratch / "set" / name) == shard["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return shard if whole else None
+
+
+# -- the whole set ------------------------------------------------------------------------------------------------
+
+
+def _seal(folder: Path, shards: list[Shard], out: Path, classes: str, split: str) -> dict[str, Any]:
+    """Write the index and the description of finished shards into their folder."""
+    rows = [row for shard in shards for row in shard["rows"]]
+    twice = [key for key, count in Counter(row["key"] for row in rows).items() if count > 1]
+    if twice:
+        raise problems(f"{len(twice)} sample keys of {out} stand for several samples; rename their files:", twice)
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / INDEX)
+    sizes = {(row["height"], row["width"]) for row in rows}
+    members = Counter(member["extension"] for row in rows for member in row["members"])
+    description = {
+        "format": FORMAT,
+        "classes": classes,
+        "split": split,
+        "pictures": len(rows),
+        "size": list(*sizes) if len(sizes) == 1 else None,
+        "members": {extension: members[extension] for extension in KEYS if members[extension]},
+        "digest": set_digest(row["digest"] for row in rows),
+        "index": sha256_file(folder / INDEX),
+        "shards": [{part: shard[part] for part in ("name", "bytes", "sha256")} for shard in shards],
+    }
+    write_json(folder / DESCRIPTION, description)
+    return description
+
+
+@contextlib.contextmanager
+def _scratch(out: Path, fingerprint: str, keep: bool) -> Iterator[Path]:
+    """The scratch folder of `out`, locked, emptied unless an earlier run left it under this very fingerprint."""
+    scratch = out.with_name(f".{out.name}.scratch")
+    _check_goal(out)
+    (scratch / "set").mkdir(parents=True, exist_ok=True)
+    lock = os.open(scratch, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is writing {out}; wait for it or stop it first") from None
+        _prepare(scratch, fingerprint, keep)
+        try:
+            yield scratch
+        except BaseException:
+            if not keep:
+                shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        shutil.rmtree(scratch)
+    finally:
+        os.close(lock)
+
+
+def _prepare(scratch: Path, fingerprint: str, keep: bool) -> None:
+    """Keep what a run with the same fingerprint finished; remove everything else."""
+    note = scratch / "fingerprint"
+    same = keep and note.exists() and note.read_text() == fingerprint
+    for entry in scratch.iterdir():
+        if entry.name.endswith(".tmp") or entry.name == "old" or not same:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    (scratch / "set").mkdir(exist_ok=True)
+    write_atomic(note, fingerprint)
+
+
+def _check_goal(out: Path) -> None:
+    """`out` will be replaced: only a shard set or an empty folder may lie there."""
+    if out.exists() and not (out / DESCRIPTION).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is not a shard set; remove it or name another folder")
+
+
+def _publish(scratch: Path, out: Path) -> None:
+    """Put the finished set in place of `out`: two renames, so that no half set is ever seen there."""
+    if out.exists():
+        os.replace(out, scratch / "old")
+    os.replace(scratch / "set", out)
+
+
+@contextlib.contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    """What the file system refuses, in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(f"the disk is full: {out} could not be written; free some space and run it again") from None
+        raise UserError(f"{out} cannot be written: {error.strerror}; check the folder and its rights") from None

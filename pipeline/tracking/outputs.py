@@ -1,0 +1,225 @@
+"""The outputs of the stages as the runs that MLflow shall show. Nothing here imports mlflow.
+
+Cells and seeds come from params.yaml. dvc.lock, where it is, says with which parameters and from which inputs an output
+was made; an output that was made with other parameters than params.yaml holds now is not passed off as theirs.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from pipeline import files
+from pipeline.params import read_yaml
+
+SETS = ("source", "target_train", "target_train_labels", "target_dev", "target_val", "sequences")
+
+
+class Kind(NamedTuple):
+    """Where the outputs of a kind of stage lie; the words in braces are filled in for every cell."""
+
+    record: str  # the result file: its content identifies the output
+    model: str = ""
+    pictures: str = ""  # a picture, or a folder of predictions
+
+
+KINDS = {
+    "fix_labels": Kind("data/fixed/source/report.json", pictures="data/fixed/source/sheet.jpg"),
+    "optical_flow": Kind("data/flow/report.json", pictures="data/flow/sheet.jpg"),
+    "shard": Kind("data/shards/{set}/set.json"),
+    "train": Kind("results/train/{translator}/{seed}/curves.json", "models/translators/{translator}/{seed}"),
+    "translate": Kind("data/translated/{translator}/{seed}/set.json"),
+    "measure": Kind("results/measure/{translator}/{seed}.json"),
+    "segment": Kind(
+        "results/segment/{segmenter}/{translator}/{seed}/curves.json",
+        "models/segmenters/{segmenter}/{translator}/{seed}",
+    ),
+    "evaluate": Kind(
+        "results/evaluate/{segmenter}/{translator}/{seed}/scores.json",
+        pictures="results/evaluate/{segmenter}/{translator}/{seed}/predictions",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a stage left behind for one cell."""
+
+    stage: str
+    cell: dict[str, Any]  # such as {"segmenter": "source_only", "translator": "spigan", "seed": 0}
+    params: dict[str, Any] = field(default_factory=dict)  # dotted names, only those that the stage depends on
+    digests: dict[str, str] = field(default_factory=dict)  # "input.PATH" and "output.PATH" -> DVC's digest
+
+    def _path(self, pattern: str) -> Path | None:
+        path = Path(pattern.format(**self.cell))
+        return path if pattern and path.exists() else None
+
+    @property
+    def name(self) -> str:
+        """Such as "segment source_only spigan 0"; the name under which `Live` sends the same stage."""
+        return " ".join([self.stage, *map(str, self.cell.values())])
+
+    @property
+    def record(self) -> Path | None:
+        return self._path(KINDS[self.stage].record)
+
+    @property
+    def model(self) -> Path | None:
+        return self._path(KINDS[self.stage].model)
+
+    @property
+    def pictures(self) -> list[Path]:
+        path = self._path(KINDS[self.stage].pictures)
+        return sorted(path.iterdir()) if path and path.is_dir() else [path] if path else []
+
+    def identity(self) -> str:
+        """Digest of the stage's name and the content of its output.
+
+        Of a model only the small files are read: its fingerprint stands for parameters, inputs and code, the curves
+        for the arithmetic, so hundreds of megabytes of weights need no reading at every call.
+        """
+        model = [self.model / name for name in ("fingerprint", "params.yaml")] if self.model else []
+        content = [path for path in [self.record, *model] if path and path.exists()]
+        return files.digest([self.name, [[str(path), files.sha256_file(path)] for path in content]])
+
+    def content(self) -> dict[str, Any]:
+        """The result file; empty for a model without curves (one that needs no training)."""
+        return files.read_json(self.record) if self.record else {}
+
+    def costs(self) -> dict[str, Any]:
+        path = Path("results/costs", self.stage, *map(str, self.cell.values()))
+        path = path.with_name(f"{path.name}.json")
+        return files.read_json(path) if path.exists() else {}
+
+    def finished(self) -> float:
+        """When the output was written, seconds since 1970."""
+        return os.stat(self.record or self.model or ".").st_mtime
+
+
+def collect(params: dict[str, Any]) -> tuple[list[Output], dict[str, str]]:
+    """(the outputs that exist and belong to `params`, name -> the parameter or input in which the others differ)."""
+    lock = Lock.read(params)
+    current, others = [], {}
+    for stage, cell in cells(params):
+        output = Output(stage, cell)
+        path = output.record or output.model
+        if path is None:
+            continue
+        maker = lock.maker(path)
+        difference = lock.difference(maker) if maker else None
+        if difference:
+            others[output.name] = difference
+        else:
+            known = lock.params(maker) if maker else _of_model(output.model)
+            current.append(Output(stage, cell, known, lock.digests(maker) if maker else {}))
+    return current, others
+
+
+def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every (stage, cell) that params.yaml asks for, in the order of the graph."""
+    pairs = {Y: list(translators or []) for Y, translators in (params.get("cells") or {}).items()}
+    seeds = params.get("seeds") or []
+    yield "fix_labels", {}
+    yield "optical_flow", {}
+    yield from (("shard", {"set": name}) for name in SETS)
+    for X in dict.fromkeys(X for translators in pairs.values() for X in translators):
+        for seed in seeds:
+            yield from ((stage, {"translator": X, "seed": seed}) for stage in ("train", "translate", "measure"))
+    for Y, translators in pairs.items():
+        for cell in ({"segmenter": Y, "translator": X, "seed": seed} for X in translators for seed in seeds):
+            yield from ((stage, cell) for stage in ("segment", "evaluate"))
+
+
+def _of_model(model: Path | None) -> dict[str, Any]:
+    """The parameters that a model directory carries; for stages that ran without DVC."""
+    path = model / "params.yaml" if model else None
+    return flatten(read_yaml(path)) if path and path.exists() else {}
+
+
+class Lock:
+    """dvc.lock: which stage made a path, from what, with which parameters."""
+
+    def __init__(self, stages: Mapping[str, Any], params: dict[str, Any]) -> None:
+        self._stages, self._present = stages, params
+        self._outs = {out["path"]: (name, out.get("md5")) for name in stages for out in stages[name].get("outs", [])}
+        self._differences: dict[str, str | None] = {}
+
+    @classmethod
+    def read(cls, params: dict[str, Any], path: str = "dvc.lock") -> "Lock":
+        return cls((read_yaml(path).get("stages") or {}) if Path(path).exists() else {}, params)
+
+    def maker(self, path: Path | str) -> str | None:
+        """The stage whose output is `path` or a folder around it."""
+        pure = PurePosixPath(path)
+        return next((self._outs[str(p)][0] for p in (pure, *pure.parents) if str(p) in self._outs), None)
+
+    def params(self, stage: str) -> dict[str, Any]:
+        return flatten(self._stages[stage].get("params", {}).get("params.yaml", {}))
+
+    def digests(self, stage: str) -> dict[str, str]:
+        """Digests of the data and models that went in and of what came out; code is not listed."""
+        entry = self._stages[stage]
+        data = [dep for dep in entry.get("deps", []) if dep["path"].startswith(("data/", "models/", "results/"))]
+        inputs = {f"input.{dep['path']}": dep.get("md5", "") for dep in data}
+        return inputs | {f"output.{out['path']}": out.get("md5", "") for out in entry.get("outs", [])}
+
+    def difference(self, stage: str) -> str | None:
+        """The first parameter or input in which `stage`, or a stage before it, was not run with what is there now."""
+        if stage not in self._differences:
+            self._differences[stage] = self._find_difference(self._stages[stage], stage)
+        return self._differences[stage]
+
+    def _find_difference(self, entry: Mapping[str, Any], stage: str) -> str | None:
+        for key, value in entry.get("params", {}).get("params.yaml", {}).items():
+            if _lookup(self._present, key) != value:
+                return key
+        for dep in entry.get("deps", []):
+            path, maker = dep["path"], self.maker(dep["path"])
+            if maker is None or maker == stage:
+                continue
+            if path in self._outs and self._outs[path][1] != dep.get("md5"):
+                return path
+            before = self.difference(maker)
+            if before:
+                return before
+        return None
+
+
+def _lookup(params: Any, dotted: str) -> Any:
+    for part in dotted.split("."):
+        params = params.get(part) if isinstance(params, dict) else None
+    return params
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one with dotted names; lists stay whole."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value} if prefix else {}
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        out |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+    return out
+
+
+def numbers(value: Any, prefix: str = "") -> dict[str, float]:
+    """The numbers in nested mappings, names joined by slashes; null, text, lists and the seed are left out."""
+    if isinstance(value, dict):
+        out: dict[str, float] = {}
+        for key, inner in value.items():
+            if key not in ("seed", "protocols", "confusion"):
+                # distances stand under their own full names, as in report/table.json
+                out |= numbers(inner, prefix if key == "distances" else f"{prefix}{key}/")
+        return out
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {prefix.removesuffix("/"): float(value)}
+    return {}
+
+
+def curves(content: dict[str, Any]) -> Iterator[tuple[str, int, float]]:
+    """(name, step, value) of a curves file."""
+    columns = content.get("columns", [])
+    for row in content.get("rows", []):
+        point = dict(zip(columns, row, strict=True))
+        step = int(point.pop("step"))
+        yield from ((name, step, float(value)) for name, value in point.items() if value is not None)

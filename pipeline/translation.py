@@ -1,0 +1,66 @@
+"""Translating the whole synthetic set: new pictures under the old keys, with the old labels, instances and depth."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pipeline.files import UserError, read_image
+from pipeline.sample import Sample
+from pipeline.shards.index import ShardSet
+from pipeline.shards.order import uniforms
+
+Translate = Callable[[int], Sample]
+
+
+def handed_on(source: ShardSet, i: int) -> Sample:
+    """none: the sample as it is."""
+    return source.read(i)
+
+
+def rendered(source: ShardSet, perfect: Path, i: int) -> Sample:
+    """perfect_translation: the same scene in the target's look, from the folder that the simulator wrote."""
+    sample = source.read(i)
+    picture = read_image(perfect / "RGB" / f"{sample.key}.png")
+    if sample.image is None or picture.shape[:2] != sample.image.shape[:2]:
+        raise UserError(f"{perfect}/RGB/{sample.key}.png has another size than its source; simulate both again")
+    return _with(sample, picture)
+
+
+def matched(source: ShardSet, target: ShardSet, module: ModuleType, params: dict[str, Any], seed: int, i: int) -> Sample:
+    """A rival of a few lines: the sample towards a random target picture, drawn for its place in the set."""
+    sample = source.read(i)
+    draw = uniforms(seed, f"reference/{module.__name__}", np.array([i]), 1)[0, 0]
+    reference = target.read(int(draw * len(target)), ("image",)).image
+    return _with(sample, module.translate_picture(sample.image, reference, params))
+
+
+def _with(sample: Sample, picture: np.ndarray) -> Sample:
+    sample.image = picture
+    return sample
+
+
+def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, source: ShardSet) -> Translate:
+    """The function that makes translated sample i, for translators without training; works in any process."""
+    if name == "none":
+        return partial(handed_on, source)
+    if name == "perfect_translation":
+        return partial(rendered, source, Path("data/raw/world_perfect"))
+    target = ShardSet.open("data/shards/target_train")
+    return partial(matched, source, target, module, params, seed)
+
+
+def to_picture(image: Any) -> np.ndarray:
+    """One picture tensor 3HW in [-1, 1] -> uint8 (H, W, 3), rounded."""
+    scaled = (image.detach().float().clamp(-1, 1) + 1) * 127.5
+    return scaled.round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def to_tensor(picture: np.ndarray, device: Any = "cpu") -> Any:
+    """uint8 (H, W, 3) -> one picture tensor 13HW in [-1, 1]."""
+    import torch
+
+    return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -1,0 +1,42 @@
+"""What every stage shares: its command line, and plain words for failure."""
+
+import argparse
+import errno
+import sys
+from collections.abc import Callable, Sequence
+
+from pipeline.files import UserError
+
+Arguments = argparse.Namespace
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """An argument parser with `--debug`, which shows tracebacks."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--debug", action="store_true", help="show tracebacks")
+    return made
+
+
+def run(main: Callable[[Arguments], None], made: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> None:
+    """Run a stage; whatever a user can cause ends in one sentence and exit code 2."""
+    given = made.parse_args(arguments)
+    if given.debug:
+        main(given)
+        return
+    try:
+        main(given)
+    except UserError as error:
+        _stop(str(error))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            _stop(f"the disk is full (writing {error.filename or 'an output'}); make room and run the same command again")
+        if error.errno in (errno.EACCES, errno.EROFS):
+            _stop(f"{error.filename} cannot be opened: {error.strerror}; change its rights")
+        raise
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _stop(sentence: str) -> None:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)

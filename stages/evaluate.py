@@ -1,0 +1,107 @@
+"""Score a segmenter: a cell of the table, as a stage, or any model on any supported data set:
+
+python -m stages.evaluate source_only spigan 0
+python -m stages.evaluate --model DIR --dataset NAME --root PATH --split SPLIT --out FILE.json
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from pipeline.files import UserError
+from pipeline.params import Parameters, block, load
+from stages.common import Arguments, parser, run
+
+
+class EvaluateSettings(Parameters):
+    """On which split the table stands; settings are chosen on dev alone."""
+
+    split: Literal["dev", "val"] = "val"
+    gallery: Annotated[int, Field(ge=0)] = 8  # predictions kept for the report
+
+
+def main(given: Arguments) -> None:
+    if given.model:
+        evaluate_model(given)
+    elif None in (given.segmenter, given.translator, given.seed):
+        raise UserError("name a segmenter, a translator and a seed, or --model, --dataset, --root, --split and --out")
+    else:
+        evaluate_cell(given.segmenter, given.translator, given.seed, load())
+
+
+def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, Any]) -> None:
+    """The stage: scores.json, what DVC shows as metrics, and the first predictions for the gallery."""
+    from pipeline.datasets.settings import TargetSettings
+    from pipeline.engine.model import load_model
+    from pipeline.files import atomic_dir, encode_png, progress, write_atomic, write_json
+    from pipeline.methods import method_module
+    from pipeline.scoring import predictor, score
+    from pipeline.shards.index import ShardSet
+
+    settings, target = block(params, "evaluate", EvaluateSettings), block(params, "target", TargetSettings)
+    val = ShardSet.open(f"data/shards/target_{settings.split}")
+    model = load_model(f"models/segmenters/{segmenter}/{translator}/{seed}")
+    predict_one = predictor(model, val.classes)
+    samples = (val.read(i, ("image", "label")) for i in progress(range(len(val)), f"evaluate {settings.split}"))
+    row = {
+        "translator": translator, "segmenter": segmenter, "seed": seed, "dataset": target.name, "split": settings.split,
+        **score(predict_one, samples, val.classes), "uses_target_labels": any(method_module(name).USES_TARGET_LABELS for name in (segmenter, translator)),
+    }  # fmt: skip
+    with atomic_dir(Path(f"results/evaluate/{segmenter}/{translator}/{seed}")) as folder:
+        write_json(folder / "scores.json", row)
+        for i in range(min(settings.gallery, len(val))):
+            sample = val.read(i, ("image",))
+            write_atomic(folder / "predictions" / f"{sample.key}.png", encode_png(predict_one(sample.image)))
+    shown = {name: round(row[name], 4) for name in ("miou", "miou16", "pixel_accuracy") if row[name] is not None}
+    write_json(Path(f"results/metrics/{segmenter}/{translator}/{seed}.json"), shown)
+
+
+def evaluate_model(given: Arguments) -> None:
+    """Any trained segmenter on any supported data set."""
+    from pipeline.datasets import open_dataset
+    from pipeline.engine.model import load_model
+    from pipeline.files import progress, write_json
+    from pipeline.scoring import predictor, score
+
+    missing = [name for name in ("dataset", "root", "split", "out") if not getattr(given, name)]
+    if missing:
+        raise UserError(f"--model needs also {', '.join('--' + name for name in missing)}")
+    model = load_model(given.model)
+    if model.module.ABILITY != "segmenter":
+        raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot be scored as a segmenter")
+    dataset = open_dataset(given.dataset, given.root, **_options(given.option))
+    dataset.check(("image", "label"), given.split)
+    items = dataset.items(given.split)
+    samples = (dataset.read(item, ("image", "label")) for item in progress(items, f"evaluate {given.dataset}"))
+    result = score(predictor(model, dataset.classes), samples, dataset.classes)
+    order = ("pictures", "protocol", "miou", "miou19", "miou16", "miou13", "miou7", "pixel_accuracy", "iou", "protocols", "confusion")
+    write_json(given.out, {"dataset": given.dataset, "split": given.split, **{name: result[name] for name in order}})
+    print(f"{given.dataset} {given.split}: mIoU {result['miou']:.4f} over {result['pictures']} pictures; see {given.out}")
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """--option table=seqs dev_share=0.2 as a dict, numbers as numbers."""
+    from ruamel.yaml import YAML
+
+    out = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--option {pair}: write it as name=value")
+        out[name] = YAML(typ="safe", pure=True).load(value)
+    return out
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("segmenter", nargs="?")
+    made.add_argument("translator", nargs="?")
+    made.add_argument("seed", nargs="?", type=int)
+    made.add_argument("--model", help="model directory of a segmenter")
+    made.add_argument("--dataset", help="synthia, cityscapes, kitti, vistas, camvid, idd_lite or folder")
+    made.add_argument("--root", help="folder or archive with the data set")
+    made.add_argument("--split", help="train, dev, val or test")
+    made.add_argument("--out", help="JSON file to write")
+    made.add_argument("--option", nargs="*", default=[], help="options of the data set, as name=value")
+    run(main, made)

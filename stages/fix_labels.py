@@ -1,0 +1,39 @@
+"""Map SYNTHIA's labels to Cityscapes trainIds; in the graph without arguments, or alone on your own SYNTHIA:
+
+python -m stages.fix_labels --root SYNTHIA --out fixed --table rand_cityscapes --labels raw16
+"""
+
+from pathlib import Path
+
+from pipeline.datasets.settings import SourceSettings
+from pipeline.params import block, load
+from stages.common import Arguments, parser, run
+
+OUT = Path("data/fixed/source")
+
+
+def main(given: Arguments) -> None:
+    from pipeline.labels import LabelSettings, fix_labels
+    from pipeline.params import parse
+
+    if given.root:
+        chosen = {name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth")}
+        root, out = Path(given.root), Path(given.out or "fixed")
+    else:
+        source = block(load(), "source", SourceSettings)
+        chosen = source.model_dump(exclude={"name"})
+        root, out = Path("data/raw") / source.name, OUT
+    report = fix_labels(root, out, parse(LabelSettings, chosen, "source"), workers=given.workers)
+    print(f"{report['pictures']} label maps in {out}; see {out / 'report.json'} and {out / 'sheet.jpg'}")
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("--root", help="folder or archive in a SYNTHIA layout (default: the source of params.yaml)")
+    made.add_argument("--out", help="folder to write (default: fixed)")
+    made.add_argument("--table", choices=["rand_cityscapes", "seqs"], default="rand_cityscapes")
+    made.add_argument("--labels", choices=["raw16", "parsed_ids", "train_ids"], default="raw16")
+    made.add_argument("--lanemarking", choices=["road", "void"], default="road")
+    made.add_argument("--depth", choices=["centimetres", "none"], default="centimetres")
+    made.add_argument("--workers", type=int, default=2)
+    run(main, made)

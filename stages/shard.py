@@ -1,0 +1,44 @@
+"""Write one set of pictures as WebDataset shards with a parquet index: python -m stages.shard target_train"""
+
+from pathlib import Path
+
+from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.params import block, load
+from pipeline.shards.settings import ShardSettings
+from stages.common import Arguments, parser, run
+
+TARGET_PARTS = {
+    "target_train": ("train", ("image",)),
+    "target_train_labels": ("train", ("label",)),
+    "target_dev": ("dev", ("image", "label")),
+    "target_val": ("val", ("image", "label")),
+}
+SETS = ("source", *TARGET_PARTS, "sequences")
+
+
+def main(given: Arguments) -> None:
+    from pipeline.assemble import sequence_samples, source_samples, target_samples
+    from pipeline.files import UserError
+    from pipeline.provenance import fingerprint
+    from pipeline.shards.writer import write_shards
+
+    params = load()
+    if given.set == "source":
+        made = source_samples(block(params, "source", SourceSettings), Path("data/raw"), Path("data/fixed/source"))
+    elif given.set in TARGET_PARTS:
+        made = target_samples(block(params, "target", TargetSettings), Path("data/raw"), *TARGET_PARTS[given.set])
+    elif given.set == "sequences":
+        made = sequence_samples(Path("data/raw") / given.name, Path("data/flow") / given.name)
+    else:
+        raise UserError(f"set '{given.set}' is unknown; known are {', '.join(SETS)}")
+    settings = block(params, "shard", ShardSettings)
+    out = Path("data/shards") / (given.set if given.set != "sequences" else f"sequences_{given.name}")
+    mark = fingerprint([given.set, given.name, settings.model_dump()], made.digest)
+    write_shards(made.make, made.items, out, classes=made.classes, split=made.split, settings=settings, workers=2, fingerprint=mark)
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("set", help="source, target_train, target_train_labels, target_dev, target_val or sequences")
+    made.add_argument("name", nargs="?", default="", help="of the sequences in data/raw")
+    run(main, made)

@@ -1,0 +1,19 @@
+"""Render one part of the embedded world in a published layout: python -m stages.simulate source"""
+
+from pathlib import Path
+
+from pipeline.params import block, load
+from pipeline.world.settings import WorldSettings
+from stages.common import Arguments, parser, run
+
+
+def main(given: Arguments) -> None:
+    from pipeline.world.writers import write_part
+
+    write_part(given.part, Path("data/raw") / f"world_{given.part}", block(load(), "world", WorldSettings))
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("part", help="source, target, perfect, sequences or night")
+    run(main, made)

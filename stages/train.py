@@ -1,0 +1,28 @@
+"""Train a translator: python -m stages.train spigan 0"""
+
+from pathlib import Path
+
+from pipeline.params import load
+from stages.common import Arguments, parser, run
+
+
+def main(given: Arguments) -> None:
+    from pipeline.engine.session import run_training
+    from pipeline.methods import method_module
+    from stages.inputs import open_sets
+
+    name, seed = given.method, given.seed
+    sets = open_sets(method_module(name).DOMAINS, Path("data/shards/source"))
+    results = Path("results")
+    run_training(
+        name, seed, load(), sets,
+        stage=f"train_{name}@{seed}", out=Path(f"models/translators/{name}/{seed}"),
+        curves=results / f"train/{name}/{seed}/curves.json", cost=results / f"costs/train/{name}/{seed}.json",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("method", help="a file of pipeline/methods whose ability is translator")
+    made.add_argument("seed", type=int)
+    run(main, made)

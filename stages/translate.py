@@ -1,0 +1,125 @@
+"""Translate the whole synthetic set, as a stage, or any folder of pictures with a trained model:
+
+python -m stages.translate spigan 0
+python -m stages.translate --model models/translators/spigan/0 --images PATH --out PATH
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import UserError
+from pipeline.params import block, load
+from pipeline.shards.settings import ShardSettings
+from stages.common import Arguments, parser, run
+
+NEEDS = ("labels", "instances", "style", "direction")
+
+
+def main(given: Arguments) -> None:
+    if given.model:
+        translate_folder(given)
+    elif given.method is None or given.seed is None:
+        raise UserError("name a method and a seed (in the graph), or --model, --images and --out (your own pictures)")
+    else:
+        translate_source(given.method, given.seed, load())
+
+
+def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
+    """The stage: every sample of the source through the translator, into shards with the same keys."""
+    from pipeline.costs import Cost, process_peak_mb, write_cost
+    from pipeline.methods import method_module
+    from pipeline.provenance import fingerprint
+    from pipeline.shards.index import ShardSet
+    from pipeline.shards.writer import write_shards
+    from pipeline.translation import rival
+
+    module, source, began = method_module(name), ShardSet.open("data/shards/source"), time.monotonic()
+    own = {block_name: params[block_name] for block_name in module.BLOCKS}
+    if module.ABILITY == "translator":
+        from pipeline.engine.model import load_model
+
+        model = load_model(f"models/translators/{name}/{seed}")
+        make, inputs = partial(_through_net, model, source), [source.digest, model.fingerprint]
+    elif module.ABILITY == "rival":
+        make, inputs = rival(name, module, own, seed, source), [source.digest]
+    else:
+        raise UserError(f"method '{name}' is a {module.ABILITY}, not a translator")
+    settings = block(params, "shard", ShardSettings)
+    mark = fingerprint([name, seed, own, settings.model_dump()], inputs)
+    out = Path(f"data/translated/{name}/{seed}")
+    write_shards(make, range(len(source)), out, classes=source.classes, split="train", settings=settings, fingerprint=mark)
+    cost = Cost(seconds=time.monotonic() - began, peak_mb=process_peak_mb())
+    write_cost(Path(f"results/costs/translate/{name}/{seed}.json"), f"translate_{name}@{seed}", name, seed, cost, "cpu", len(source))
+
+
+def _through_net(model: Any, source: Any, i: int) -> Any:
+    sample = source.read(i)
+    sample.image = _picture_through(model, sample.image)
+    return sample
+
+
+def _picture_through(model: Any, picture: Any) -> Any:
+    import torch
+
+    from pipeline.translation import to_picture, to_tensor
+
+    with torch.inference_mode():
+        device = next(model.nets.parameters()).device
+        return to_picture(model.module.translate(model.nets, to_tensor(picture, device))[0])
+
+
+def translate_folder(given: Arguments) -> None:
+    """Any folder of pictures, of any size and aspect; one output PNG each, under the same name."""
+    from pipeline.engine.model import load_model
+    from pipeline.files import encode_png, problems, progress, read_image, write_atomic
+
+    if not given.images or not given.out:
+        raise UserError("--model needs --images (a folder of pictures) and --out (a folder to write)")
+    model = load_model(given.model)
+    if model.module.ABILITY != "translator":
+        raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot translate pictures")
+    _check_needs(model, given)
+    root, out = Path(given.images), Path(given.out)
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder of pictures")
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
+    if not paths:
+        raise UserError(f"{root} holds no PNG or JPEG pictures")
+    bad = []
+    for path in progress(paths, f"translate {root.name}"):
+        try:
+            picture = _picture_through(model, read_image(path))
+        except UserError as error:
+            bad.append(str(error))
+            continue
+        write_atomic((out / path.relative_to(root)).with_suffix(".png"), encode_png(picture))
+    if bad:
+        raise problems(f"{len(bad)} of {len(paths)} pictures could not be translated; the others are in {out}:", bad)
+    print(f"{len(paths)} pictures in {out}")
+
+
+def _check_needs(model: Any, given: Arguments) -> None:
+    """A model says what it needs besides pictures; anything else is refused, so that nothing is silently ignored."""
+    needed = getattr(model.module, "NEEDS", ())
+    for name in NEEDS:
+        if name in needed and getattr(given, name) is None:
+            raise UserError(f"a {model.name} model needs --{name}")
+        if name not in needed and getattr(given, name) is not None:
+            raise UserError(f"a {model.name} model does not use --{name}; leave it out")
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.add_argument("method", nargs="?", help="a translator, in the graph")
+    made.add_argument("seed", nargs="?", type=int)
+    made.add_argument("--model", help="model directory of a translator")
+    made.add_argument("--images", help="folder of pictures")
+    made.add_argument("--out", help="folder to write")
+    made.add_argument("--labels", help="folder of label maps, for models that need them")
+    made.add_argument("--instances", help="folder of instance maps, for models that need them")
+    made.add_argument("--style", help="a reference picture, for models that take a style")
+    made.add_argument("--direction", help="which way to translate, for models that know two")
+    made.add_argument("--seed", dest="draw", type=int, default=0, help="of what a model draws at random")
+    run(main, made)

@@ -1,0 +1,99 @@
+"""Check all of params.yaml before anything runs: python -m stages.validate
+
+Its output is constant, so that every stage may depend on it and none runs again for it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
+from pipeline.files import UserError, write_atomic
+from pipeline.methods import method_module, method_names
+from pipeline.params import Parameters, load, parse, unknown
+from pipeline.shards.settings import ShardSettings
+from pipeline.world.settings import WorldSettings
+from stages.common import Arguments, parser, run
+
+LISTS = ("simulate", "sequences", "seeds", "translators", "cells", "exactness")
+
+
+def main(given: Arguments) -> None:
+    problems = check(load())
+    if problems:
+        raise UserError("\n".join(problems))
+    write_atomic(Path("results/validated"), "params.yaml is valid\n")
+
+
+def models() -> dict[str, type[Parameters]]:
+    """The model of every block of params.yaml."""
+    from pipeline.flow import FlowSettings
+    from stages.evaluate import EvaluateSettings
+    from stages.measure import MeasureSettings
+
+    fixed: dict[str, Any] = {
+        "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "flow": FlowSettings, "shard": ShardSettings,
+        "device": DeviceSettings, "train": TrainSettings, "segment": SegmentSettings, "measure": MeasureSettings,
+        "evaluate": EvaluateSettings,
+    }  # fmt: skip
+    modules = {name: method_module(name) for name in method_names()}
+    return fixed | {name: m.Settings for name, m in modules.items() if hasattr(m, "Settings") and name in m.BLOCKS}
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """Every mistake as a sentence."""
+    known, found = models(), []
+    for name in params:
+        if name not in known and name not in LISTS:
+            found.append(unknown(name, [*known, *LISTS]))
+    for name, model in known.items():
+        if name not in params:
+            found.append(f"params.yaml has no block '{name}'; take it from presets/default.yaml")
+            continue
+        try:
+            parse(model, params[name], name)
+        except (UserError, ValidationError) as error:
+            found.append(str(error))
+    return found + _check_lists(params)
+
+
+def _check_lists(params: dict[str, Any]) -> list[str]:
+    """The lists that choose what runs must fit each other."""
+    missing = [f"params.yaml has no '{name}'; take it from presets/default.yaml" for name in LISTS if name not in params]
+    if missing:
+        return missing
+    seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
+    found = [] if _whole(seeds) and seeds else ["params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"]
+    for kind, given in (("translators", translators), ("cells", cells)):
+        if not isinstance(given, dict) or not all(isinstance(v, list) for v in given.values()):
+            return [*found, f"params.yaml: {kind} is a mapping of names to lists; see presets/default.yaml"]
+    found += _check_abilities(translators, ("translator", "rival"), "translators") + _check_abilities(cells, ("segmenter",), "cells")
+    for name, listed in cells.items():
+        for translator in listed:
+            if translator not in translators:
+                found.append(unknown(f"cells.{name}.{translator}", list(translators)))
+            elif set(seeds) - set(translators[translator]):
+                found.append(
+                    f"params.yaml: cells.{name} uses {translator} with seeds {seeds}, but translators.{translator} is "
+                    f"{translators[translator]}; give it the same seeds, or take it out of cells"
+                )
+    if params["exactness"] and "perfect_translation" not in cells.get("source_only", []):
+        found.append("params.yaml: exactness compares with perfect_translation, which is not in cells.source_only")
+    if cells.get("source_only") and "none" not in cells["source_only"]:
+        found.append("params.yaml: cells.source_only lacks 'none'; its segmenter judges how labels are preserved")
+    return found
+
+
+def _check_abilities(given: dict[str, Any], wanted: tuple[str, ...], place: str) -> list[str]:
+    known = [name for name in method_names() if method_module(name).ABILITY in wanted]
+    return [unknown(f"{place}.{name}", known) for name in given if name not in known]
+
+
+def _whole(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values)
+
+
+if __name__ == "__main__":
+    run(main, parser(__doc__))

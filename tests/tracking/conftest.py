@@ -1,0 +1,157 @@
+"""A small tree of result files, a store that is made once, a tracking server inside the test process, dead ports."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import files
+from pipeline.tracking.store import EXPERIMENT, opened
+
+STEPS = 400  # with four columns more than one batch of 1000
+
+
+def params(gamma: float = 0.1) -> dict:
+    many = {f"setting{n}": n for n in range(120)}  # more than one batch of 100
+    return {"seeds": [0], "cells": {"source_only": ["none", "spigan"]}, "train": {"gamma": gamma}, "world": many}
+
+
+def write_tree(gamma: float = 0.1, score: float = 40.0) -> None:
+    """What a run leaves behind in the working folder; only SPIGAN's outputs depend on gamma and score."""
+    with open("params.yaml", "w") as file:
+        YAML().dump(params(gamma), file)
+    files.write_json("data/shards/source/set.json", {"classes": "cityscapes19", "pictures": 8, "digest": "d0"})
+    spigan = gamma + score
+    write_model("models/translators/spigan/0", {"method": "spigan", "train": {"gamma": gamma}}, spigan)
+    write_curves("results/train/spigan/0/curves.json", spigan)
+    costs = {"stage": "train", "seconds": 100.0, "peak_mb": 500.0, "device": "cpu"}
+    files.write_json("results/costs/train/spigan/0.json", costs)
+    files.write_json("data/translated/spigan/0/set.json", {"pictures": 8, "digest": f"t{spigan}"})
+    distances = {"frechet_lite0_300": 10.0 + gamma, "kid_lite0_300": None}
+    files.write_json("results/measure/spigan/0.json", {"translator": "spigan", "distances": distances, "perfect": None})
+    for translator, value in (("none", 30.0), ("spigan", score)):
+        write_model(f"models/segmenters/source_only/{translator}/0", {"method": "source_only"}, value)
+        write_curves(f"results/segment/source_only/{translator}/0/curves.json", value)
+        scores = {"seed": 0, "split": "val", "pictures": 8, "miou": value, "miou19": None, "iou": {"road": 0.5}}
+        files.write_json(f"results/evaluate/source_only/{translator}/0/scores.json", scores)
+
+
+def write_model(folder: str, resolved: dict, weights: float) -> None:
+    files.write_atomic(f"{folder}/weights.safetensors", str(weights))
+    files.write_atomic(f"{folder}/fingerprint", str(weights))
+    with open(f"{folder}/params.yaml", "w") as file:
+        YAML().dump(resolved, file)
+
+
+def write_curves(path: str, value: float) -> None:
+    rows = [[step, step / 100, value / (step + 1), None if step else 1.0] for step in range(STEPS)]
+    rows = [[*row, -value] for row in rows]
+    columns = ["step", "kimg", "loss/G.gan", "loss/once", "loss/D"]
+    files.write_json(path, {"method": "spigan", "seed": 0, "columns": columns, "rows": rows})
+
+
+@pytest.fixture(scope="module")
+def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store, made once: creating the database takes seconds."""
+    folder = tmp_path_factory.mktemp("template")
+    (folder / ".dvc").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with opened():
+            pass
+    return folder / ".mlflow"
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with result files, and with a space in its name; the working folder of the test."""
+    folder = tmp_path / "a checkout"
+    (folder / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("SIM2STREET_PARAMS", raising=False)
+    write_tree()
+    return folder
+
+
+@pytest.fixture
+def rewrite() -> Callable[..., None]:
+    """rewrite(gamma, score): the tree of a run with other parameters."""
+    return write_tree
+
+
+@pytest.fixture
+def stored(tree: Path, made_store: Path) -> Path:
+    """The same with a store; copied from another folder, so that every test also shows that a store can be moved."""
+    shutil.copytree(made_store, tree / ".mlflow")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of MLflow's own server application, with a store of its own."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(made_store / "mlflow.db", folder / "mlflow.db")
+    settings = {
+        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.db'}",
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "artifacts"),
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        from mlflow import MlflowClient
+        from mlflow.server import app
+        from werkzeug.serving import make_server
+
+        # the copied experiment's artifacts lie elsewhere; the server shall make its own
+        client = MlflowClient(settings["_MLFLOW_SERVER_FILE_STORE"])
+        client.rename_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id, "another")
+        running = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+        running.server_close()
+
+
+@pytest.fixture
+def dead_port() -> Iterator[Callable[[str], str]]:
+    """dead_port(kind) -> an address where nobody answers: "refused", "dropped" or "silent"."""
+    held: list[socket.socket] = []
+
+    def make(kind: str) -> str:
+        listener = socket.socket()
+        held.append(listener)
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        if kind == "silent":
+            listener.listen(8)
+        elif kind == "dropped":
+            listener.listen(0)
+            fill_queue(port, held)
+        return f"http://127.0.0.1:{port}"
+
+    yield make
+    for one in held:
+        one.close()
+
+
+def fill_queue(port: int, held: list[socket.socket]) -> None:
+    """Connect until the listener's queue is full: from then on Linux drops what comes, as a firewall does."""
+    for _ in range(8):
+        client = socket.socket()
+        held.append(client)
+        client.settimeout(0.3)
+        try:
+            client.connect(("127.0.0.1", port))
+        except TimeoutError:
+            return
+    pytest.skip("this system does not drop connections beyond a listener's queue")

@@ -1,0 +1,197 @@
+"""The world's data sets, read back from their files as a stranger's reader would read them."""
+
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline.classes import CITYSCAPES_ID_TO_TRAIN, synthia_known_ids, synthia_lut
+from pipeline.files import UserError
+from pipeline.world import writers
+from pipeline.world.frame import render
+from pipeline.world.materials import BICYCLE, PERSON, ROAD
+from pipeline.world.settings import WorldSettings
+from pipeline.world.writers import FIRST, PARTS, write_part
+
+SETTINGS = WorldSettings.model_validate(
+    {
+        "size": [64, 128],
+        "source": 3,
+        "target_train": 2,
+        "target_val": 2,
+        "sequences": {"count": 1, "length": 3},
+        "night": 1,
+        "anomaly": {"train": 1, "test": 1, "length": 16},
+        "workers": 1,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("raw")
+    for part in PARTS:
+        write_part(part, root / part, SETTINGS)
+    return root
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def raw(path: Path) -> np.ndarray:
+    """As stored, colour channels in RGB order."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image[..., ::-1] if image.ndim == 3 else image
+
+
+def test_source_has_the_layout_and_encodings_of_synthia_rand_cityscapes(world: Path) -> None:
+    root, stems = world / "source", [f"{i:07d}.png" for i in range(3)]
+    assert names(root) == [f"{f}/{s}" for f in ("Depth", "GT/COLOR", "GT/LABELS", "RGB") for s in stems]
+    for index, name in enumerate(stems):
+        frame = render(0, "source", index, (64, 128), flow=False)
+        assert np.array_equal(raw(root / "RGB" / name), frame.image)
+        labels = raw(root / "GT/LABELS" / name)
+        assert labels.dtype == np.uint16 and labels.shape == (64, 128, 3)
+        assert np.array_equal(synthia_lut("rand_cityscapes")[labels[..., 0]], frame.label)
+        assert np.array_equal(labels[..., 0] == 22, frame.lanemarking)
+        assert set(np.unique(labels[..., 0])) <= synthia_known_ids("rand_cityscapes") - {0}
+        assert np.array_equal(labels[..., 1], frame.instance) and not labels[..., 2].any()
+        depth = raw(root / "Depth" / name)
+        assert depth.dtype == np.uint16 and (depth == depth[..., :1]).all()
+        assert np.array_equal(depth[..., 0] == 65535, ~(frame.depth < 655.345))
+        near = frame.depth < 600
+        assert np.abs(depth[..., 0][near] / 100 - frame.depth[near]).max() < 0.0051
+
+
+def test_colours_are_the_publishers(world: Path) -> None:
+    # SYNTHIA-RAND-CITYSCAPES README: id -> colour; fence differs from Cityscapes, lanemarking is as wall
+    table = {
+        1: (70, 130, 180),
+        3: (128, 64, 128),
+        5: (64, 64, 128),
+        8: (0, 0, 142),
+        21: (102, 102, 156),
+        22: (102, 102, 156),
+    }
+    for path in sorted((world / "source/GT/COLOR").iterdir()):
+        colours, ids = raw(path), raw(world / "source/GT/LABELS" / path.name)[..., 0]
+        assert colours.dtype == np.uint8
+        for number, colour in table.items():
+            assert (colours[ids == number] == colour).all()
+
+
+def test_target_has_the_layout_and_encodings_of_cityscapes(world: Path) -> None:
+    root = world / "target"
+    for split, first in (("train", 0), ("val", FIRST["val"])):
+        for index in (first, first + 1):
+            stem = f"worldtown/worldtown_{index:06d}_000000"
+            frame = render(0, "target", index, (64, 128), flow=False)
+            assert np.array_equal(raw(root / "leftImg8bit" / split / f"{stem}_leftImg8bit.png"), frame.image)
+            ids = raw(root / "gtFine" / split / f"{stem}_gtFine_labelIds.png")
+            assert ids.dtype == np.uint8 and ids.ndim == 2
+            assert np.array_equal(CITYSCAPES_ID_TO_TRAIN[ids], frame.label)
+            instances = raw(root / "gtFine" / split / f"{stem}_gtFine_instanceIds.png")
+            things = (frame.label >= PERSON) & (frame.label <= BICYCLE)
+            assert instances.dtype == np.uint16
+            assert np.array_equal(instances[~things], ids[~things]) and things.any()
+            assert np.array_equal(instances[things] // 1000, ids[things])
+            pairs = np.unique(np.stack([instances[things], frame.instance[things]]), axis=1)
+            assert all(len(np.unique(row)) == pairs.shape[1] for row in pairs)  # one number a thing, and back
+    assert len(names(root)) == 12
+
+
+def test_train_and_val_never_meet(world: Path) -> None:
+    pictures = [path.read_bytes() for path in (world / "target/leftImg8bit").rglob("*.png")]
+    assert len(set(pictures)) == 4
+    most = WorldSettings.model_fields["target_train"].metadata[-1].le
+    ordered = sorted(FIRST.values())
+    assert all(b - a >= most for a, b in zip(ordered[:-1], ordered[1:], strict=True))
+
+
+def test_perfect_pairs_with_the_source_by_name(world: Path) -> None:
+    assert names(world / "perfect") == [f"RGB/{path.name}" for path in sorted((world / "source/RGB").iterdir())]
+    wanted = render(0, "source_in_target_look", 1, (64, 128), flow=False).image
+    assert np.array_equal(raw(world / "perfect/RGB/0000001.png"), wanted)
+
+
+@pytest.mark.parametrize("domain", ["source", "target"])
+def test_sequences_carry_their_exact_flow(world: Path, domain: str) -> None:
+    root = world / "sequences" / domain / "000000"
+    assert names(root / "RGB") == names(root / "GT/LABELS") == [f"{t:06d}.png" for t in range(3)]
+    assert names(root / "flow") == ["000000.png", "000001.png"]
+    assert names(root / "flow_back") == ["000001.png", "000002.png"]
+    frame = render(0, domain, FIRST["sequences"], (64, 128), 1)
+    assert np.array_equal(raw(root / "RGB/000001.png"), frame.image)
+    for folder, (flow, valid) in (("flow", frame.flow), ("flow_back", frame.flow_back)):  # type: ignore[misc]
+        stored = raw(root / folder / "000001.png").astype(np.float64)
+        assert np.array_equal(stored[..., 2] > 0, valid)
+        decoded = (stored[..., :2] - 2**15) / 64
+        assert np.abs(decoded - flow)[valid].max() <= 1 / 128
+
+
+def test_night_and_day_are_one_scene(world: Path) -> None:
+    day, night = (raw(world / "night" / name / "000000.png") for name in ("day", "night"))
+    one, two = (render(0, name, FIRST["night"], (64, 128), flow=False) for name in ("target", "target_at_night"))
+    assert np.array_equal(one.label, two.label) and np.array_equal(one.depth, two.depth)
+    assert night.mean() < day.mean() and day.shape == (64, 128, 3)
+
+
+def test_anomaly_clips_mark_the_intruder_and_nothing_else(world: Path) -> None:
+    root = world / "anomaly"
+    assert names(root / "Train") == [f"Train001/{t:03d}.png" for t in range(1, 17)]
+    shown = [t for t in range(1, 17) if raw(root / f"Test/Test001_gt/{t:03d}.png").any()]
+    assert shown and shown[0] > 1  # every test clip begins as a normal one
+    interval = re.search(r"gt_frame = \[(\d+):(\d+)\];", (root / "Test/world.m").read_text())
+    assert interval and [int(n) for n in interval.groups()] == [shown[0], shown[-1]]
+    mask = raw(root / f"Test/Test001_gt/{shown[-1]:03d}.png")
+    assert set(np.unique(mask)) == {0, 255} and raw(root / "Test/Test001/001.png").ndim == 2
+    calm = [render(0, "walkway", FIRST["clips"] + 1, (64, 128), t, flow=False).label for t in (1, 16)]
+    assert all((label <= PERSON).all() and (label == ROAD).any() for label in calm)
+
+
+def digest(folder: Path) -> str:
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names(folder))).hexdigest()
+
+
+def test_bytes_do_not_depend_on_the_number_of_processes(world: Path, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"workers": 2})
+    for part in ("source", "sequences"):
+        write_part(part, tmp_path / part, settings)
+        assert names(tmp_path / part) == names(world / part)
+        assert digest(tmp_path / part) == digest(world / part)
+
+
+def test_an_unknown_part_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no part 'sauce'.*source, target"):
+        write_part("sauce", tmp_path / "x", SETTINGS)
+
+
+def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(writers, "render", fail)
+    with pytest.raises(MemoryError):
+        write_part("source", tmp_path / "world_source", SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seeds": 1}, {"seed": -1}, {"seed": "0"}, {"size": [100, 200]}, {"sequences": {"length": 1}}]
+)
+def test_wrong_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValidationError):
+        WorldSettings.model_validate(wrong)
+
+
+def test_settings_load_without_opencv_and_torch() -> None:
+    code = "import sys, pipeline.world.settings; assert not {'cv2', 'torch', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
