@@ -29,11 +29,11 @@ class FlowSettings(Parameters):
     """Farneback's parameters under OpenCV's names, and those of the forward-backward check."""
 
     pyr_scale: float = Field(default=0.5, gt=0, lt=1)  # each level of the pyramid is this much smaller
-    levels: int = Field(default=4, ge=1, le=12)  # reach doubles with each
+    levels: int = Field(default=3, ge=1, le=12)  # reach doubles with each
     winsize: int = Field(default=15, ge=3, le=255)  # pixels averaged: larger is smoother and blurs edges
     iterations: int = Field(default=3, ge=1, le=50)  # at each level
     poly_n: int = Field(default=5, ge=3, le=15)  # neighbourhood of the polynomial: 5 or 7 are usual
-    poly_sigma: float = Field(default=1.1, gt=0)  # 1.1 goes with 5, 1.5 with 7
+    poly_sigma: float = Field(default=1.2, gt=0)  # 1.1 to 1.2 go with 5, 1.5 with 7
     consistency_alpha: float = Field(default=0.01, ge=0)  # see `consistent`
     consistency_beta: float = Field(default=0.5, ge=0)  # square pixels
 

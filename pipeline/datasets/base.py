@@ -80,7 +80,7 @@ class Dataset:
     stray: Sequence[str] = field(default=())  # label files that belong to no picture
 
     def items(self, split: str | None = None) -> list[Item]:
-        """The items of a split (None: of all) by split, sequence and frame. Raises UserError where there are none."""
+        """The items of a split (None: all) in order of sequence and frame. Raises UserError where there are none."""
         found = [item for item in self.all_items if split in (None, item.split)]
         if not found:
             counts = ", ".join(f"{name} ({count})" for name, count in self.counts().items())

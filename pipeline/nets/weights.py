@@ -39,6 +39,8 @@ def load_strictly(
     """
     state = {key: value for key, value in state.items() if not key.startswith(tuple(skip))}
     wanted = net.state_dict()
+    counters = {key: value for key, value in wanted.items() if key.endswith("num_batches_tracked")}
+    state = counters | state  # weights of 2017 and older lack them, and nothing computes with them
     lines = [f"missing: {key}" for key in wanted if key not in state]
     lines += [f"unexpected: {key}" for key in state if key not in wanted]
     lines += [

@@ -9,10 +9,11 @@ from typing import Any
 
 from pipeline.files import atomic_dir, write_atomic, write_json
 from pipeline.report import gallery, page, results, tables
+from pipeline.report.compare import compare
 from pipeline.report.tables import Table
 from pipeline.report.terminal import format_table
 
-__all__ = ["Table", "build", "format_table"]
+__all__ = ["Table", "build", "compare", "format_table"]
 
 
 def build(params: dict[str, Any], root: Path, out: Path) -> Table:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from pipeline.report import plots
 from pipeline.report.results import Results
 
-Curves = dict[str, Any]  # {"columns": [...], "rows": [[...], ...]}
+Curves = dict[str, Any]  # {"curves": [{"step": ..., "kimg": ..., "loss/NAME": ...}, ...]}
 Charts = list[tuple[str, Markup]]  # (loss, chart)
 
 
@@ -33,15 +33,15 @@ def of_segmenters(results: Results) -> dict[str, Charts]:
 def _charts(title: str, curves: Mapping[str, tuple[Curves, int]]) -> Charts:
     """One chart a column; `curves` holds name -> (curves, colour)."""
     columns = dict.fromkeys(
-        name for one, _ in curves.values() for name in one["columns"] if name not in ("step", "kimg")
+        name for one, _ in curves.values() for row in one["curves"] for name in row if name not in ("step", "kimg")
     )
     charts = []
     for column in columns:
-        lines = [_line(name, one, column, colour) for name, (one, colour) in curves.items() if column in one["columns"]]
+        lines = [_line(name, one, column, colour) for name, (one, colour) in curves.items()]
         charts.append((column, plots.line_chart(f"{title}, {column}", lines, "thousand pictures")))
     return [(column, chart) for column, chart in charts if chart]
 
 
 def _line(name: str, curves: Curves, column: str, colour: int) -> plots.Line:
-    x, y = curves["columns"].index("kimg"), curves["columns"].index(column)
-    return plots.Line(name, [row[x] for row in curves["rows"]], [row[y] for row in curves["rows"]], colour)
+    rows = [row for row in curves["curves"] if column in row]
+    return plots.Line(name, [row["kimg"] for row in rows], [row[column] for row in rows], colour)

@@ -103,7 +103,8 @@ def build(results: Results, root: Path, page: Path) -> Gallery:
 def open_set(root: Path, path: str) -> ShardSet:
     """The shard set at a path below root; one that is not there is named with its stage."""
     if not (root / path / "set.json").is_file():
-        stage = f"translate_{path.split('/')[2]}" if "translated" in path else f"shard@{path.split('/')[-1]}"
+        folder, name = path.split("/")[1:3]
+        stage = f"translate_{name}" if folder == "translated" else f"shard_{name.partition('_')[0]}"
         raise UserError(f"{path} is missing or not complete; run the stage {stage} (dvc repro)")
     return ShardSet.open(root / path)
 

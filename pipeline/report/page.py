@@ -44,6 +44,10 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
         "measured": _measured(summaries),
         "distances": distance_names(table),
         "perfects": perfect_names(table),
+        "places": {
+            name: words.common_places(s.mean[name] for s in summaries)
+            for name in (*distance_names(table), *perfect_names(table))
+        },
         "sheets": sheets.collect(params, root, page),
         "costs": results.costs,
         "figures": published.beside({name for s in summaries for name in (s.translator, s.segmenter)}),

@@ -1,7 +1,7 @@
 """Small SVG line charts: text takes the page's colour, lines the classes `c0`, `c1`, ... of its style sheet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -11,6 +11,9 @@ from pipeline.report import words
 WIDTH, HEIGHT = 340, 200  # units of the view box, about a pixel each
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 34
 POINTS = 150  # a longer curve is averaged down to so many
+
+
+Place = Callable[[float, float], tuple[float, float]]  # from values to the view box
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _widen(low: float, high: float) -> tuple[float, float]:
     return low - 0.5 * max(abs(low), 1e-3), high + 0.5 * max(abs(high), 1e-3)
 
 
-def _axes(x_low: float, x_high: float, y_low: float, y_high: float, place) -> list[str]:  # type: ignore[no-untyped-def]
+def _axes(x_low: float, x_high: float, y_low: float, y_high: float, place: Place) -> list[str]:
     parts = []
     x_ticks, y_ticks = ticks(x_low, x_high), ticks(y_low, y_high, 4)
     for y in y_ticks:

@@ -24,7 +24,8 @@ def protocol(params: dict[str, Any], results: Results, table: Table, sets: dict[
         )
     judging = (
         f"Judged on {words.count(first['pictures'], 'picture')} of {first['dataset']}, split {first['split']}, by "
-        f"the mean IoU of protocol {first['protocol']} ({words.count(len(classes), 'class')}, {judged} of them occur); {seeds}."
+        f"the mean IoU of protocol {first['protocol']} ({words.count(len(classes), 'class')}, {judged} of them "
+        f"occur); {seeds}."
     )
     trained = [f"{x} {_kimg(next(iter(runs.values())))}" for x, runs in results.training.items()]
     trained += dict.fromkeys(f"segmenter {run.segmenter} {_kimg(run.curves)}" for run in results.runs)
@@ -68,9 +69,9 @@ def _split(marks: Gap) -> str:
 
 def _kimg(curves: dict[str, Any]) -> str:
     """`1,600`: pictures that a training saw."""
-    if not curves["rows"]:
+    if not curves["curves"]:
         return words.MISSING
-    return f"{round(1000 * curves['rows'][-1][curves['columns'].index('kimg')]):,}"
+    return f"{round(1000 * curves['curves'][-1]['kimg']):,}"
 
 
 def _name(params: dict[str, Any], side: str) -> str:

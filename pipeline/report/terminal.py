@@ -12,7 +12,8 @@ def format_table(table: Table) -> str:
     distance = next(iter(distance_names(table)), None)
     header = ["translator", "segmenter", "mIoU", "mIoU16", "pixel acc.", "gap closed", "labels kept"]
     header += [distance] if distance else []
-    lines = [_cells(summary, distance) for summary in summaries]
+    places = words.common_places(summary.mean[distance] for summary in summaries) if distance else 0
+    lines = [_cells(summary, distance, places) for summary in summaries]
     grid = [[*header, "time"], *lines]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     text = [_line(line, widths) for line in grid]
@@ -26,19 +27,20 @@ def format_table(table: Table) -> str:
 
 def _caption(table: Table, summaries: list[Summary]) -> str:
     first, seeds = table[0], max(summary.seeds for summary in summaries)
+    spread = ", mean ± standard deviation over seeds" if seeds > 1 else ""
     return (
         f"{first['dataset']} {first['split']}, {words.count(first['pictures'], 'picture')}, "
-        f"protocol {first['protocol']}, {words.count(seeds, 'seed')}; in percent" + (", mean ± standard deviation over seeds" if seeds > 1 else "")
+        f"protocol {first['protocol']}, {words.count(seeds, 'seed')}; in percent{spread}"
     )
 
 
-def _cells(summary: Summary, distance: str | None) -> list[str]:
+def _cells(summary: Summary, distance: str | None, places: int) -> list[str]:
     shares = [words.percent(summary.mean[key], summary.spread[key]) for key in ("miou", "miou16", "pixel_accuracy")]
     kept = words.percent(summary.mean["label_preservation"], summary.spread["label_preservation"])
     gap = words.number(None if summary.gap_closed is None else 100 * summary.gap_closed, None, 0)
     line = [summary.translator, summary.segmenter, *shares, gap, kept]
     if distance:
-        line.append(words.number(summary.mean[distance], summary.spread[distance]))
+        line.append(words.number(summary.mean[distance], summary.spread[distance], places))
     return [*line, words.seconds(summary.mean["seconds"])]
 
 

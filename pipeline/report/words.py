@@ -1,5 +1,7 @@
 """Numbers as text: on the page and in the terminal alike."""
 
+from collections.abc import Iterable
+
 MISSING = "–"
 
 
@@ -26,6 +28,11 @@ def significant(value: float) -> int:
     while size < 100 and places < 6 and size > 0:
         size, places = size * 10, places + 1
     return places
+
+
+def common_places(values: Iterable[float | None]) -> int:
+    """Decimals for a column of numbers: three significant digits of the largest."""
+    return significant(max((abs(value) for value in values if value is not None), default=0.0))
 
 
 def seconds(value: float | None) -> str:

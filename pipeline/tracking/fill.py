@@ -52,7 +52,9 @@ def sync() -> int:
         raise
     except Exception as error:  # of many libraries; a view must not fail the run that it shows
         where = shown(server() or "the local store .mlflow")
-        warn(f"{where} could not be filled ({brief(error)}); the results are safe in their files, call sync again later")
+        warn(
+            f"{where} could not be filled ({brief(error)}); the results are safe in their files, call sync again later"
+        )
         return 0
 
 
@@ -192,8 +194,7 @@ class _Filler:
             self.client.log_batch(run, metrics=batch)
 
     def _artifacts(self, run: str, output: Output) -> None:
-        if output.record:
-            self.client.log_artifact(run, str(output.record))
+        self.client.log_artifact(run, str(output.record))
         if output.model and _size(output.model) < MODEL_BYTES:
             self.client.log_artifacts(run, str(output.model), "model")
         if output.pictures:

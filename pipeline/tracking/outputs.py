@@ -4,7 +4,6 @@ Cells and seeds come from params.yaml. dvc.lock, where it is, says with which pa
 was made; an output that was made with other parameters than params.yaml holds now is not passed off as theirs.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -61,8 +60,8 @@ class Output:
         return " ".join([self.stage, *map(str, self.cell.values())])
 
     @property
-    def record(self) -> Path | None:
-        return self._path(KINDS[self.stage].record)
+    def record(self) -> Path:
+        return Path(KINDS[self.stage].record.format(**self.cell))
 
     @property
     def model(self) -> Path | None:
@@ -73,6 +72,10 @@ class Output:
         path = self._path(KINDS[self.stage].pictures)
         return sorted(path.iterdir()) if path and path.is_dir() else [path] if path else []
 
+    def exists(self) -> bool:
+        """Whether the output is complete; a stage whose outputs are being moved into place is not shown yet."""
+        return self.record.exists() and (self.model is not None or not KINDS[self.stage].model)
+
     def identity(self) -> str:
         """Digest of the stage's name and the content of its output.
 
@@ -80,12 +83,12 @@ class Output:
         for the arithmetic, so hundreds of megabytes of weights need no reading at every call.
         """
         model = [self.model / name for name in ("fingerprint", "params.yaml")] if self.model else []
-        content = [path for path in [self.record, *model] if path and path.exists()]
+        content = [path for path in [self.record, *model] if path.exists()]
         return files.digest([self.name, [[str(path), files.sha256_file(path)] for path in content]])
 
     def content(self) -> dict[str, Any]:
-        """The result file; empty for a model without curves (one that needs no training)."""
-        return files.read_json(self.record) if self.record else {}
+        """The result file."""
+        return files.read_json(self.record)
 
     def costs(self) -> dict[str, Any]:
         path = Path("results/costs", self.stage, *map(str, self.cell.values()))
@@ -94,7 +97,7 @@ class Output:
 
     def finished(self) -> float:
         """When the output was written, seconds since 1970."""
-        return os.stat(self.record or self.model or ".").st_mtime
+        return self.record.stat().st_mtime
 
 
 def collect(params: dict[str, Any]) -> tuple[list[Output], dict[str, str]]:
@@ -103,10 +106,9 @@ def collect(params: dict[str, Any]) -> tuple[list[Output], dict[str, str]]:
     current, others = [], {}
     for stage, cell in cells(params):
         output = Output(stage, cell)
-        path = output.record or output.model
-        if path is None:
+        if not output.exists():
             continue
-        maker = lock.maker(path)
+        maker = lock.maker(output.record)
         difference = lock.difference(maker) if maker else None
         if difference:
             others[output.name] = difference
@@ -218,8 +220,7 @@ def numbers(value: Any, prefix: str = "") -> dict[str, float]:
 
 def curves(content: dict[str, Any]) -> Iterator[tuple[str, int, float]]:
     """(name, step, value) of a curves file."""
-    columns = content.get("columns", [])
-    for row in content.get("rows", []):
-        point = dict(zip(columns, row, strict=True))
+    for row in content.get("curves", []):
+        point = dict(row)
         step = int(point.pop("step"))
         yield from ((name, step, float(value)) for name, value in point.items() if value is not None)

@@ -133,10 +133,10 @@ def opened() -> Iterator[Store]:
 def _open(store: Path) -> Store:
     import logging
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # 60 lines at the creation of a database
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
+    for name in ("alembic", "mlflow"):  # dozens of lines at the creation of a database
+        logging.getLogger(name).setLevel(logging.WARNING)
     local = not os.environ.get("MLFLOW_TRACKING_URI")
     artifacts = (store / "artifacts").as_uri() if local else None
     if local:

@@ -1,8 +1,8 @@
 """Contact sheets of the world, as JPEG:
 
-python -m pipeline.world.sheet source target --count 8 --out docs/images/world_sheet.jpg
-python -m pipeline.world.sheet truth --count 4 --out docs/images/world_truth.jpg
-python -m pipeline.world.sheet target target_at_night --count 3 --columns 2 --out docs/images/world_night.jpg
+python -m pipeline.world.sheet source target --out world_sheet.jpg
+python -m pipeline.world.sheet truth --count 4 --out world_truth.jpg
+python -m pipeline.world.sheet target target_at_night --pairs --out world_night.jpg
 """
 
 import argparse

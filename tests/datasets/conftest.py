@@ -31,7 +31,7 @@ def put(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def genuine() -> Callable[[str], Path]:
-    """genuine(name) is an archive of real data; the test is skipped where SIM2STREET_DATA does not name their folder."""
+    """genuine(name) is an archive of real data; without SIM2STREET_DATA the test is skipped and says why."""
 
     def find(name: str) -> Path:
         root = os.environ.get("SIM2STREET_DATA")

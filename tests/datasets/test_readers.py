@@ -236,7 +236,7 @@ def test_idd_lite(put: Put, tmp_path: Path) -> None:
     data = open_dataset("idd_lite", tmp_path)
     assert data.classes == "idd_lite7"
     assert [(i.key, i.split) for i in data.items()] == [
-        ("0_2", "dev"), ("0_1", "train"), ("7_1", "train"), ("12_5", "train")
+        ("0_1", "train"), ("0_2", "dev"), ("7_1", "train"), ("12_5", "train")
     ]  # fmt: skip
     sample = data.read(data.items("train")[0], {"image", "label"})
     assert sample.label is not None and set(np.unique(sample.label)) == {0, 6, 255}

@@ -18,7 +18,7 @@ Put = Callable[..., Path]
 FILES = {"CamVid/train.txt": b"a b\n", "CamVid/train/x_1.png": b"picture" * 100, "CamVid/notes.md": b"never read"}
 
 
-def make_tar(path: Path, members: dict[str, bytes], **extra: bytes) -> Path:
+def make_tar(path: Path, members: dict[str, bytes]) -> Path:
     with tarfile.open(path, "w") as archive:
         for name, data in members.items():
             info = tarfile.TarInfo(name)

@@ -19,21 +19,19 @@ NETS = {
 }
 
 
-def check(name: str, net: nn.Module, record_property) -> None:
-    """float32 first, then the same weights in float64; the achieved differences stand in the JUnit report."""
+def check(name: str, net: nn.Module) -> None:
+    """`pytest -rP` shows the largest differences found."""
     fixture = Fixture(name)
-    fixture.fill(net)
-    for double in (False, True):
-        found = fixture.check(net.double() if double else net, double)
-        record_property("float64" if double else "float32", found)
+    fixture.check(fixture.fill(net))
+    print(name, fixture.found)
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_translator_nets(name, record_property):
-    check(name, NETS[name](), record_property)
+def test_translator_nets(name):
+    check(name, NETS[name]())
 
 
-def test_fcn8s_of_the_papers_width(record_property):
+def test_fcn8s_of_the_papers_width():
     with torch.device("meta"):
         net = FCN8s(classes=19)  # 134 M parameters: no default initialisation, the fixture fills them
-    check("fcn8s", net.to_empty(device="cpu").eval(), record_property)
+    check("fcn8s", net.to_empty(device="cpu").eval())

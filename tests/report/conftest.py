@@ -85,7 +85,11 @@ def _curves(method: str, seed: int, losses: list[str], steps: int) -> dict[str, 
         [k, k * 0.004, *(math.exp(-k / steps * (2 + i)) + 0.05 * noise.random() for i in range(len(losses)))]
         for k in range(steps)
     ]
-    return {"method": method, "seed": seed, "columns": ["step", "kimg", *losses], "rows": rows}
+    return {
+        "method": method,
+        "seed": seed,
+        "curves": [dict(zip(["step", "kimg", *losses], row, strict=True)) for row in rows],
+    }
 
 
 def _cost(stage: str, method: str, seed: int, seconds: float) -> dict[str, Any]:

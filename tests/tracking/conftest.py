@@ -12,8 +12,6 @@ from ruamel.yaml import YAML
 from pipeline import files
 from pipeline.tracking.store import EXPERIMENT, opened
 
-STEPS = 400  # with four columns more than one batch of 1000
-
 
 def params(gamma: float = 0.1) -> dict:
     many = {f"setting{n}": n for n in range(120)}  # more than one batch of 100
@@ -27,7 +25,7 @@ def write_tree(gamma: float = 0.1, score: float = 40.0) -> None:
     files.write_json("data/shards/source/set.json", {"classes": "cityscapes19", "pictures": 8, "digest": "d0"})
     spigan = gamma + score
     write_model("models/translators/spigan/0", {"method": "spigan", "train": {"gamma": gamma}}, spigan)
-    write_curves("results/train/spigan/0/curves.json", spigan)
+    write_curves("results/train/spigan/0/curves.json", spigan, steps=400)  # with four columns more than a batch
     costs = {"stage": "train", "seconds": 100.0, "peak_mb": 500.0, "device": "cpu"}
     files.write_json("results/costs/train/spigan/0.json", costs)
     files.write_json("data/translated/spigan/0/set.json", {"pictures": 8, "digest": f"t{spigan}"})
@@ -47,14 +45,15 @@ def write_model(folder: str, resolved: dict, weights: float) -> None:
         YAML().dump(resolved, file)
 
 
-def write_curves(path: str, value: float) -> None:
-    rows = [[step, step / 100, value / (step + 1), None if step else 1.0] for step in range(STEPS)]
+def write_curves(path: str, value: float, steps: int = 3) -> None:
+    rows = [[step, step / 100, value / (step + 1), None if step else 1.0] for step in range(steps)]
     rows = [[*row, -value] for row in rows]
     columns = ["step", "kimg", "loss/G.gan", "loss/once", "loss/D"]
-    files.write_json(path, {"method": "spigan", "seed": 0, "columns": columns, "rows": rows})
+    points = [dict(zip(columns, row, strict=True)) for row in rows]
+    files.write_json(path, {"method": "spigan", "seed": 0, "curves": points})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store, made once: creating the database takes seconds."""
     folder = tmp_path_factory.mktemp("template")
@@ -92,7 +91,7 @@ def stored(tree: Path, made_store: Path) -> Path:
     return tree
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of MLflow's own server application, with a store of its own."""
     folder = tmp_path_factory.mktemp("server")
@@ -112,11 +111,16 @@ def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
         # the copied experiment's artifacts lie elsewhere; the server shall make its own
         client = MlflowClient(settings["_MLFLOW_SERVER_FILE_STORE"])
-        client.rename_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id, "another")
+        copied = client.get_experiment_by_name(EXPERIMENT)
+        assert copied is not None
+        client.rename_experiment(copied.experiment_id, "another")
         running = make_server("127.0.0.1", 0, app, threaded=True)
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
+        uri = f"http://127.0.0.1:{running.server_port}"
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # at its first request the application sets it, for its whole process
+        MlflowClient(uri).search_experiments()
+        yield uri
         running.shutdown()
         thread.join()
         running.server_close()
