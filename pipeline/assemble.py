@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import open_dataset
-from pipeline.datasets.base import Dataset, Item
+from pipeline.datasets.base import Item, Reader
 from pipeline.datasets.settings import SourceSettings, TargetSettings
 from pipeline.files import UserError, digest, read_image, sha256_file
 from pipeline.sample import Sample, decode_depth, decode_flow
@@ -36,11 +36,11 @@ def source_samples(source: SourceSettings, raw: Path, fixed: Path) -> Made:
     if lacking:
         raise UserError(f"{lacking[0]} is missing; run fix_labels first (dvc repro fix_labels)")
     marks = digest({str(p.relative_to(fixed)): sha256_file(p) for d in have.values() for p in sorted(d.iterdir())})
-    return Made(partial(_with_fixed, dataset, have), items, dataset.classes, "train", digest([_mark(items), marks]))
+    return Made(partial(_with_fixed, dataset.read, have), items, dataset.classes, "train", digest([_mark(items), marks]))
 
 
-def _with_fixed(dataset: Dataset, have: dict[str, Path], item: Item) -> Sample:
-    sample = dataset.read(item, ("image",))
+def _with_fixed(read: Reader, have: dict[str, Path], item: Item) -> Sample:
+    sample = read(item, ("image",))
     planes: dict[str, Any] = {part: read_image(folder / f"{item.key}.png", "unchanged") for part, folder in have.items()}
     if "depth" in planes:
         planes["depth"] = decode_depth(planes["depth"])
@@ -60,11 +60,11 @@ def sequence_samples(raw: Path, flow: Path) -> Made:
     dataset = open_dataset("sequences", raw, dev_share=0.0)
     items = dataset.items()
     marks = digest({str(p.relative_to(flow)): sha256_file(p) for p in sorted(flow.rglob("*.png"))})
-    return Made(partial(_with_flow, dataset, flow), items, dataset.classes, "train", digest([_mark(items), marks]))
+    return Made(partial(_with_flow, dataset.read, flow), items, dataset.classes, "train", digest([_mark(items), marks]))
 
 
-def _with_flow(dataset: Dataset, flow: Path, item: Item) -> Sample:
-    sample = dataset.read(item, ("image",))
+def _with_flow(read: Reader, flow: Path, item: Item) -> Sample:
+    sample = read(item, ("image",))
     for part in ("flow", "flow_back"):
         path = flow / part / f"{item.key}.png"
         if path.is_file():  # a sequence's last frame has no flow forward, its first none backward

@@ -70,7 +70,7 @@ def evaluate_model(given: Arguments) -> None:
     model = load_model(given.model)
     if model.module.ABILITY != "segmenter":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot be scored as a segmenter")
-    dataset = open_dataset(given.dataset, given.root, **_options(given.option))
+    dataset = open_dataset(given.dataset, given.root, **({"dev_share": 0.0} if given.split != "dev" else {}) | _options(given.option))
     dataset.check(("image", "label"), given.split)
     items = dataset.items(given.split)
     samples = (dataset.read(item, ("image", "label")) for item in progress(items, f"evaluate {given.dataset}"))

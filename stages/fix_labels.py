@@ -6,6 +6,7 @@ python -m stages.fix_labels --root SYNTHIA --out fixed --table rand_cityscapes -
 from pathlib import Path
 
 from pipeline.datasets.settings import SourceSettings
+from pipeline.files import UserError
 from pipeline.params import block, load
 from stages.common import Arguments, parser, run
 
@@ -17,7 +18,9 @@ def main(given: Arguments) -> None:
     from pipeline.params import parse
 
     if given.root:
-        chosen = {name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth")}
+        if not given.table or not given.labels:
+            raise UserError("--root needs --table and --labels: which ids these are cannot be seen in a file")
+        chosen = {name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth", "label_folder", "inside")}
         root, out = Path(given.root), Path(given.out or "fixed")
     else:
         source = block(load(), "source", SourceSettings)
@@ -31,9 +34,11 @@ if __name__ == "__main__":
     made = parser(__doc__)
     made.add_argument("--root", help="folder or archive in a SYNTHIA layout (default: the source of params.yaml)")
     made.add_argument("--out", help="folder to write (default: fixed)")
-    made.add_argument("--table", choices=["rand_cityscapes", "seqs"], default="rand_cityscapes")
-    made.add_argument("--labels", choices=["raw16", "parsed_ids", "train_ids"], default="raw16")
+    made.add_argument("--table", choices=["rand_cityscapes", "seqs"], help="whose ids: 12 is motorcycle in one, lane marking in the other")
+    made.add_argument("--labels", choices=["raw16", "parsed_ids", "train_ids"], help="which label files you have")
     made.add_argument("--lanemarking", choices=["road", "void"], default="road")
     made.add_argument("--depth", choices=["centimetres", "none"], default="centimetres")
+    made.add_argument("--label-folder", default="", help="beside RGB, where labels lie in no published folder")
+    made.add_argument("--inside", default="", help="folder inside the root, where that holds several data sets")
     made.add_argument("--workers", type=int, default=2)
     run(main, made)

@@ -28,7 +28,7 @@ class RunSettings(Parameters):
     batch: Count
     crop: Annotated[list[Count], Field(min_length=2, max_length=2)]  # height, width in pixels
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
-    jitter: Weight = 0.0  # strength of photometric jitter, 0 for none
+    jitter: Annotated[float, Field(ge=0, lt=1)] = 0.0  # strength of photometric jitter, 0 for none
     lr: Rate
     schedule: Schedule = "linear"
     clip: Weight = 0.0

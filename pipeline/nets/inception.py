@@ -16,6 +16,7 @@ from pipeline.files import UserError
 from pipeline.nets.weights import load_strictly, read_weights
 
 SIZE = 299
+Pool = Literal["average", "maximum", "halving"]
 Kernel = int | tuple[int, int]
 Layer = tuple[str, int, Kernel]  # name, channels, kernel
 Branch = list[Layer | tuple[Layer, Layer]]  # one after the other; a pair stands side by side
@@ -36,19 +37,17 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Branches side by side, then one that pools. With `halve` the last layer of each branch has stride 2."""
+    """Branches side by side, then one that pools; when "halving", pool and last layers have stride 2."""
 
-    def __init__(
-        self, before: int, branches: list[Branch], pool: Literal["average", "maximum"], pooled: int = 0, halve: bool = False
-    ) -> None:
+    def __init__(self, before: int, branches: list[Branch], pool: Pool, pooled: int = 0) -> None:
         super().__init__()
-        self.branches, self.pool, self.halve = branches, pool, halve
+        self.branches, self.pool = branches, pool
         for branch in branches:
             channels = before
             for step in branch:
                 pair = step if isinstance(step[0], tuple) else (step,)
-                ends = halve and step is branch[-1]
-                for name, after, kernel in pair:  # type: ignore[misc]
+                ends = pool == "halving" and step is branch[-1]
+                for name, after, kernel in pair:
                     self.add_module(name, Convolution(channels, after, kernel, 2 if ends else 1, padded=not ends))
                 channels = after
         if pooled:
@@ -56,7 +55,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         maps = [self._branch(branch, x) for branch in self.branches]
-        if self.halve:
+        if self.pool == "halving":
             return torch.cat([*maps, F.max_pool2d(x, 3, 2)], 1)
         if self.pool == "maximum":
             pooled = F.max_pool2d(x, 3, 1, 1)
@@ -67,7 +66,7 @@ class Block(nn.Module):
     def _branch(self, branch: Branch, x: torch.Tensor) -> torch.Tensor:
         for step in branch:
             if isinstance(step[0], tuple):
-                x = torch.cat([self.get_submodule(layer[0])(x) for layer in step], 1)  # type: ignore[index]
+                x = torch.cat([self.get_submodule(layer[0])(x) for layer in step], 1)
             else:
                 x = self.get_submodule(step[0])(x)
         return x
@@ -84,7 +83,7 @@ class Inception(nn.Module):
         self.Conv2d_3b_1x1 = Convolution(64, 80, 1)
         self.Conv2d_4a_3x3 = Convolution(80, 192, 3, padded=False)
         self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = _block_a(192, 32), _block_a(256, 64), _block_a(288, 64)
-        self.Mixed_6a = Block(288, [[("branch3x3", 384, 3)], _double3x3(96)], "maximum", halve=True)
+        self.Mixed_6a = Block(288, [[("branch3x3", 384, 3)], _double3x3(96)], "halving")
         self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = (_block_c(n) for n in (128, 160, 160, 192))
         self.Mixed_7a = _block_d()
         self.Mixed_7b, self.Mixed_7c = _block_e(1280, "average"), _block_e(2048, "maximum")
@@ -126,12 +125,13 @@ def _block_c(n: int) -> Block:
 def _block_d() -> Block:
     threes: Branch = [("branch3x3_1", 192, 1), ("branch3x3_2", 320, 3)]
     sevens: Branch = [
-        ("branch7x7x3_1", 192, 1), ("branch7x7x3_2", 192, (1, 7)), ("branch7x7x3_3", 192, (7, 1)), ("branch7x7x3_4", 192, 3),
+        ("branch7x7x3_1", 192, 1), ("branch7x7x3_2", 192, (1, 7)), ("branch7x7x3_3", 192, (7, 1)),
+        ("branch7x7x3_4", 192, 3),
     ]  # fmt: skip
-    return Block(768, [threes, sevens], "maximum", halve=True)
+    return Block(768, [threes, sevens], "halving")
 
 
-def _block_e(before: int, pool: Literal["average", "maximum"]) -> Block:
+def _block_e(before: int, pool: Pool) -> Block:
     once: Branch = [("branch3x3_1", 384, 1), (("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1)))]
     twice: Branch = [
         ("branch3x3dbl_1", 448, 1), ("branch3x3dbl_2", 384, 3),

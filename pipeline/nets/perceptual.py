@@ -36,7 +36,10 @@ class FeatureNet(nn.Module):
         return self.encoder(image)
 
     def descriptor(self, image: torch.Tensor) -> torch.Tensor:
-        """Global average of the deepest map: N x D (lite0 320, vgg19 512, inception 2048). Compare pictures of one size only."""
+        """Global average of the deepest map: N x D (lite0 320, vgg19 512, inception 2048).
+
+        Compare sets of pictures of one size only.
+        """
         return self.forward(image)[-1].mean((2, 3))
 
     def train(self, mode: bool = True) -> "FeatureNet":

@@ -27,6 +27,7 @@ class Column:
 def render(params: dict[str, Any], results: Results, table: Table, gallery: Gallery, root: Path, page: Path) -> str:
     """The HTML of the page. Pictures it shows besides the gallery's are written below `page`."""
     summaries, marks, found = summarise(table), gap(table), origins.collect(params, root)
+    ours = _beside_published(summaries)
     context = {
         "first": table[0],
         "protocol": sentences.protocol(params, results, table, found["sets"]),
@@ -50,8 +51,8 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
         },
         "sheets": sheets.collect(params, root, page),
         "costs": results.costs,
-        "figures": published.beside({name for s in summaries for name in (s.translator, s.segmenter)}),
-        "ours": {s.translator if s.translator != NONE else s.segmenter: s for s in reversed(summaries)},
+        "figures": published.beside(set(ours)),
+        "ours": ours,
         "why_not": published.why_not_comparable(table[0]),
         "origins": found,
         "colour": {name: i % 10 for i, name in enumerate(results.translators)},
@@ -106,6 +107,12 @@ def _shares(summaries: list[Summary], marks: Gap) -> dict[str, Any] | None:
     low, high = min(0.0, *ends), max(1.0, *ends)
     known = [s for s in bars if s.gap_closed is not None]
     return {"bars": known, "place": lambda share: round(100 * (share - low) / (high - low), 2)}
+
+
+def _beside_published(summaries: list[Summary]) -> dict[str, Summary]:
+    """method -> its row: a translator's first one, or a segmenter's on source pictures; only of the published averages."""
+    own = [s for s in summaries if s.mean["miou16"] is not None or s.mean["miou13"] is not None]
+    return {s.translator if s.translator != NONE else s.segmenter: s for s in reversed(own)}
 
 
 def _best_per_class(summaries: list[Summary]) -> dict[str, float]:

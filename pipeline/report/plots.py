@@ -89,7 +89,7 @@ def _widen(low: float, high: float) -> tuple[float, float]:
 
 def _axes(x_low: float, x_high: float, y_low: float, y_high: float, place: Place) -> list[str]:
     parts = []
-    x_ticks, y_ticks = ticks(x_low, x_high), ticks(y_low, y_high, 4)
+    x_ticks, y_ticks = ticks(x_low, x_high, 4), ticks(y_low, y_high, 4)
     for y in y_ticks:
         _, v = place(x_low, y)
         parts.append(f'<path class="grid" d="M{LEFT} {v:.1f}H{WIDTH - RIGHT}"/>')

@@ -3,26 +3,38 @@
 from pipeline.report import words
 from pipeline.report.tables import Summary, Table, distance_names, summarise
 
+SHARES = {"miou": "mIoU", "miou16": "mIoU16", "pixel_accuracy": "pixel acc.", "label_preservation": "labels kept"}
+
 
 def format_table(table: Table) -> str:
     """One line a cell, mean and spread over seeds; what uses target labels or the exact translation below a rule."""
     if not table:
         return "No cell is switched on: params.yaml, cells."
     summaries = summarise(table)
-    distance = next(iter(distance_names(table)), None)
-    header = ["translator", "segmenter", "mIoU", "mIoU16", "pixel acc.", "gap closed", "labels kept"]
-    header += [distance] if distance else []
-    places = words.common_places(summary.mean[distance] for summary in summaries) if distance else 0
-    lines = [_cells(summary, distance, places) for summary in summaries]
-    grid = [[*header, "time"], *lines]
-    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+    columns = _columns(table, summaries)
+    grid = [list(columns), *([column[i] for column in columns.values()] for i in range(len(summaries)))]
+    widths = [max(len(line[i]) for line in grid) for i in range(len(columns))]
     text = [_line(line, widths) for line in grid]
     rule = "─" * max(map(len, text))
-    ranked = sum(not summary.apart for summary in summaries)
-    apart = ["┄" * len(rule), *text[1 + ranked :]] if ranked < len(summaries) else []
+    ranked = 1 + sum(not summary.apart for summary in summaries)
+    apart = ["┄" * len(rule), *text[ranked:]] if ranked < len(text) else []
     return "\n".join(
-        [_caption(table, summaries), rule, text[0], rule, *text[1 : 1 + ranked], *apart, rule, *_notes(summaries)]
+        [_caption(table, summaries), rule, text[0], rule, *text[1:ranked], *apart, rule, *_notes(summaries)]
     )
+
+
+def _columns(table: Table, summaries: list[Summary]) -> dict[str, list[str]]:
+    """Head -> text of every line; figures that no row has are left out."""
+    columns = {"translator": [s.translator for s in summaries], "segmenter": [s.segmenter for s in summaries]}
+    for key, head in SHARES.items():
+        if any(row[key] is not None for row in table):
+            columns[head] = [words.percent(s.mean[key], s.spread[key]) for s in summaries]
+    shares = [None if s.gap_closed is None else 100 * s.gap_closed for s in summaries]
+    columns["gap closed"] = [words.number(share, None, 0) for share in shares]
+    for name in distance_names(table)[:1]:
+        places = words.common_places(s.mean[name] for s in summaries)
+        columns[name] = [words.number(s.mean[name], s.spread[name], places) for s in summaries]
+    return columns | {"time": [words.seconds(s.mean["seconds"]) for s in summaries]}
 
 
 def _caption(table: Table, summaries: list[Summary]) -> str:
@@ -32,16 +44,6 @@ def _caption(table: Table, summaries: list[Summary]) -> str:
         f"{first['dataset']} {first['split']}, {words.count(first['pictures'], 'picture')}, "
         f"protocol {first['protocol']}, {words.count(seeds, 'seed')}; in percent{spread}"
     )
-
-
-def _cells(summary: Summary, distance: str | None, places: int) -> list[str]:
-    shares = [words.percent(summary.mean[key], summary.spread[key]) for key in ("miou", "miou16", "pixel_accuracy")]
-    kept = words.percent(summary.mean["label_preservation"], summary.spread["label_preservation"])
-    gap = words.number(None if summary.gap_closed is None else 100 * summary.gap_closed, None, 0)
-    line = [summary.translator, summary.segmenter, *shares, gap, kept]
-    if distance:
-        line.append(words.number(summary.mean[distance], summary.spread[distance], places))
-    return [*line, words.seconds(summary.mean["seconds"])]
 
 
 def _line(line: list[str], widths: list[int]) -> str:

@@ -83,6 +83,12 @@ def test_terminal_table_ranks_only_what_may_be_ranked(built: Path) -> None:
     assert "world_target val, 3 pictures, protocol cityscapes19, 2 seeds" in lines[0]
 
 
+def test_terminal_table_leaves_out_what_the_classes_do_not_allow(built: Path) -> None:
+    table = json.loads((built / "table.json").read_text())
+    text = report.format_table([row | {"miou16": None} for row in table])
+    assert "mIoU16" not in text and "mIoU" in text
+
+
 def test_one_seed_shows_no_spread(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
     table = report.build(params | {"seeds": [0]}, tree, tmp_path / "report")
     assert "±" not in report.format_table(table)
