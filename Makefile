@@ -23,14 +23,17 @@ run: setup scm
 test: setup
 	@python -m pytest -q
 
-setup: $(READY)
+# made anew where the lock's content differs from what was installed; times of files mean nothing in a fresh clone
+setup:
+	@test "$$(cat requirements.in constraints.txt | cksum)" = "$$(cat $(READY) 2>/dev/null)" || $(MAKE) --no-print-directory .venv
 
-$(READY): requirements.in constraints.txt
+.PHONY: .venv
+.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}; name another: make PYTHON=python3.12")'
 	@echo "making the environment in .venv (a few minutes, 6 GB; once)"
 	@$(PYTHON) -m venv .venv
 	@pip install --quiet --disable-pip-version-check -r requirements.in -c constraints.txt
-	@touch $@
+	@cat requirements.in constraints.txt | cksum > $(READY)
 
 # an unpacked archive has no git history: DVC is told so in its local settings
 scm:

@@ -36,12 +36,16 @@ def source_samples(source: SourceSettings, raw: Path, fixed: Path) -> Made:
     if lacking:
         raise UserError(f"{lacking[0]} is missing; run fix_labels first (dvc repro fix_labels)")
     marks = digest({str(p.relative_to(fixed)): sha256_file(p) for d in have.values() for p in sorted(d.iterdir())})
-    return Made(partial(_with_fixed, dataset.read, have), items, dataset.classes, "train", digest([_mark(items), marks]))
+    return Made(
+        partial(_with_fixed, dataset.read, have), items, dataset.classes, "train", digest([_mark(items), marks])
+    )
 
 
 def _with_fixed(read: Reader, have: dict[str, Path], item: Item) -> Sample:
     sample = read(item, ("image",))
-    planes: dict[str, Any] = {part: read_image(folder / f"{item.key}.png", "unchanged") for part, folder in have.items()}
+    planes: dict[str, Any] = {
+        part: read_image(folder / f"{item.key}.png", "unchanged") for part, folder in have.items()
+    }
     if "depth" in planes:
         planes["depth"] = decode_depth(planes["depth"])
     return replace(sample, **planes)

@@ -182,7 +182,9 @@ def decode_image(
     """
     height, width, _, _ = picture_header(data, where)
     if height * width > max_pixels or height < 1 or width < 1:
-        raise UserError(f"{where} is {width} x {height} pixels, more than the {max_pixels:,} that are decoded; scale it down")
+        raise UserError(
+            f"{where} is {width} x {height} pixels, more than the {max_pixels:,} that are decoded; scale it down"
+        )
     if data[:4] == b"\x89PNG" and PNG_END not in data[-64:]:
         raise UserError(f"{where}: the PNG is cut short; fetch the file again")
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]:
@@ -239,5 +241,7 @@ def map_items(
         return [function(item) for item in progress(items, label)]
     from joblib import Parallel, delayed
 
-    results = Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(function)(item) for item in items)
+    results = Parallel(n_jobs=workers, backend=backend, return_as="generator")(
+        delayed(function)(item) for item in items
+    )
     return list(progress(results, label, total=len(items)))

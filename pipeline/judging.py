@@ -36,7 +36,10 @@ def _pictures(shards: ShardSet, most: int, label: str) -> Iterator[np.ndarray]:
 def descriptors(net: FeatureNet, shards: ShardSet, most: int) -> np.ndarray:
     """Pooled features, float64 (n, D), of at most `most` pictures."""
     with torch.inference_mode():
-        rows = [net.descriptor(to_tensor(picture))[0].double().numpy() for picture in _pictures(shards, most, str(shards.path))]
+        rows = [
+            net.descriptor(to_tensor(picture))[0].double().numpy()
+            for picture in _pictures(shards, most, str(shards.path))
+        ]
     return np.stack(rows)
 
 
@@ -56,7 +59,10 @@ def preservation(judge: Model, source: ShardSet, translated: ShardSet, most: int
     [key, pixel accuracy].
     """
     classes = judge.classes
-    totals = {"translated": np.zeros((len(classes),) * 2, np.int64), "original": np.zeros((len(classes),) * 2, np.int64)}
+    totals = {
+        "translated": np.zeros((len(classes),) * 2, np.int64),
+        "original": np.zeros((len(classes),) * 2, np.int64),
+    }
     single = []
     for i in progress(spread_out(len(source), most), "label preservation"):
         original, changed = source.read(i, ("image", "label")), translated.read(i, ("image",))
@@ -79,7 +85,9 @@ def exactness(translated: ShardSet, perfect: ShardSet, network: str, file: str |
         for i in progress(spread_out(len(perfect), most), "exactness"):
             ours, exact = translated.read(i, ("image",)), perfect.read(i, ("image",))
             if ours.key != exact.key:
-                raise UserError(f"{translated.path} and {perfect.path} hold different samples; translate both again (dvc repro)")
+                raise UserError(
+                    f"{translated.path} and {perfect.path} hold different samples; translate both again (dvc repro)"
+                )
             a, b = to_tensor(ours.image), to_tensor(exact.image)  # type: ignore[arg-type]
             features = sum(float((x - y).abs().mean()) for x, y in zip(net(a), net(b), strict=True))
             rows.append((float(psnr(a, b)), float(ssim(a, b)), features))

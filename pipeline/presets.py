@@ -67,7 +67,9 @@ def apply(name: str, force: bool = False) -> str:
     """Write params.yaml of a preset and return what changed; hand edits are never overwritten without `force`."""
     new = merged(name)
     old = PARAMS.read_text() if PARAMS.exists() else ""
-    diff = "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), "params.yaml", f"preset {name}", n=0))
+    diff = "".join(
+        difflib.unified_diff(old.splitlines(True), new.splitlines(True), "params.yaml", f"preset {name}", n=0)
+    )
     if old and not force and not _is_preset():
         raise UserError(
             f"params.yaml holds values of no preset, so it was edited by hand and is left as it is; commit or copy it, "
@@ -100,7 +102,9 @@ def _yaml(kind: str = "rt") -> Any:
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("name", help=f"one of {', '.join(names())}")
-    made.add_argument("--force", action="store_true", default=bool(os.environ.get("FORCE")), help="overwrite hand edits")
+    made.add_argument(
+        "--force", action="store_true", default=bool(os.environ.get("FORCE")), help="overwrite hand edits"
+    )
     given = made.parse_args()
     try:
         print(apply(given.name, given.force) or "params.yaml is already this preset", end="\n")

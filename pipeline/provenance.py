@@ -6,7 +6,16 @@ from typing import Any
 
 from pipeline.files import digest, sha256_file
 
-LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "opencv-python-headless", "lightning-fabric", "webdataset", "pyarrow")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "kornia",
+    "numpy",
+    "opencv-python-headless",
+    "lightning-fabric",
+    "webdataset",
+    "pyarrow",
+)
 
 
 def versions() -> dict[str, str]:
@@ -22,12 +31,9 @@ def versions() -> dict[str, str]:
 
 def code_digest() -> str:
     """Digest of every module of the project that this process has loaded."""
-    files = {
-        name: sha256_file(module.__file__)
-        for name, module in sorted(sys.modules.items())
-        if name.split(".")[0] in ("pipeline", "stages") and getattr(module, "__file__", None)
-    }
-    return digest(files)
+    loaded = {name: getattr(module, "__file__", None) for name, module in sorted(sys.modules.items())}
+    ours = {name: file for name, file in loaded.items() if file and name.split(".")[0] in ("pipeline", "stages")}
+    return digest({name: sha256_file(file) for name, file in ours.items()})
 
 
 def fingerprint(parameters: Any, inputs: Any) -> str:

@@ -30,7 +30,9 @@ def rendered(source: ShardSet, perfect: Path, i: int) -> Sample:
     return _with(sample, picture)
 
 
-def matched(source: ShardSet, target: ShardSet, module: ModuleType, params: dict[str, Any], seed: int, i: int) -> Sample:
+def matched(
+    source: ShardSet, target: ShardSet, module: ModuleType, params: dict[str, Any], seed: int, i: int
+) -> Sample:
     """A rival of a few lines: the sample towards a random target picture, drawn for its place in the set."""
     sample = source.read(i)
     draw = uniforms(seed, f"reference/{module.__name__}", np.array([i]), 1)[0, 0]

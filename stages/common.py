@@ -17,7 +17,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def run(main: Callable[[Arguments], None], made: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> None:
+def run(
+    main: Callable[[Arguments], None], made: argparse.ArgumentParser, arguments: Sequence[str] | None = None
+) -> None:
     """Run a stage; whatever a user can cause ends in one sentence and exit code 2."""
     given = made.parse_args(arguments)
     if given.debug:
@@ -29,7 +31,9 @@ def run(main: Callable[[Arguments], None], made: argparse.ArgumentParser, argume
         _stop(str(error))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _stop(f"the disk is full (writing {error.filename or 'an output'}); make room and run the same command again")
+            _stop(
+                f"the disk is full (writing {error.filename or 'an output'}); make room and run the same command again"
+            )
         if error.errno in (errno.EACCES, errno.EROFS):
             _stop(f"{error.filename} cannot be opened: {error.strerror}; change its rights")
         raise

@@ -52,6 +52,7 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
         write_json(folder / "scores.json", row)
         for i in range(min(settings.gallery, len(val))):
             sample = val.read(i, ("image",))
+            assert sample.image is not None
             write_atomic(folder / "predictions" / f"{sample.key}.png", encode_png(predict_one(sample.image)))
     shown = {name: round(row[name], 4) for name in ("miou", "miou16", "pixel_accuracy") if row[name] is not None}
     write_json(Path(f"results/metrics/{segmenter}/{translator}/{seed}.json"), shown)
@@ -70,14 +71,30 @@ def evaluate_model(given: Arguments) -> None:
     model = load_model(given.model)
     if model.module.ABILITY != "segmenter":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot be scored as a segmenter")
-    dataset = open_dataset(given.dataset, given.root, **({"dev_share": 0.0} if given.split != "dev" else {}) | _options(given.option))
+    dataset = open_dataset(
+        given.dataset, given.root, **({"dev_share": 0.0} if given.split != "dev" else {}) | _options(given.option)
+    )
     dataset.check(("image", "label"), given.split)
     items = dataset.items(given.split)
     samples = (dataset.read(item, ("image", "label")) for item in progress(items, f"evaluate {given.dataset}"))
     result = score(predictor(model, dataset.classes), samples, dataset.classes)
-    order = ("pictures", "protocol", "miou", "miou19", "miou16", "miou13", "miou7", "pixel_accuracy", "iou", "protocols", "confusion")
+    order = (
+        "pictures",
+        "protocol",
+        "miou",
+        "miou19",
+        "miou16",
+        "miou13",
+        "miou7",
+        "pixel_accuracy",
+        "iou",
+        "protocols",
+        "confusion",
+    )
     write_json(given.out, {"dataset": given.dataset, "split": given.split, **{name: result[name] for name in order}})
-    print(f"{given.dataset} {given.split}: mIoU {result['miou']:.4f} over {result['pictures']} pictures; see {given.out}")
+    print(
+        f"{given.dataset} {given.split}: mIoU {result['miou']:.4f} over {result['pictures']} pictures; see {given.out}"
+    )
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

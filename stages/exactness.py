@@ -16,7 +16,10 @@ def main(given: Arguments) -> None:
     translated = ShardSet.open(f"data/translated/{given.translator}/{given.seed}")
     perfect = ShardSet.open(f"data/translated/perfect_translation/{given.seed}")
     figures = exactness(translated, perfect, settings.network, settings.network_file, settings.pictures)
-    write_json(Path(f"results/exactness/{given.translator}/{given.seed}.json"), {"translator": given.translator, "seed": given.seed, **figures})
+    write_json(
+        Path(f"results/exactness/{given.translator}/{given.seed}.json"),
+        {"translator": given.translator, "seed": given.seed, **figures},
+    )
 
 
 if __name__ == "__main__":

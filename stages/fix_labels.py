@@ -20,7 +20,9 @@ def main(given: Arguments) -> None:
     if given.root:
         if not given.table or not given.labels:
             raise UserError("--root needs --table and --labels: which ids these are cannot be seen in a file")
-        chosen = {name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth", "label_folder", "inside")}
+        chosen = {
+            name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth", "label_folder", "inside")
+        }
         root, out = Path(given.root), Path(given.out or "fixed")
     else:
         source = block(load(), "source", SourceSettings)
@@ -34,7 +36,11 @@ if __name__ == "__main__":
     made = parser(__doc__)
     made.add_argument("--root", help="folder or archive in a SYNTHIA layout (default: the source of params.yaml)")
     made.add_argument("--out", help="folder to write (default: fixed)")
-    made.add_argument("--table", choices=["rand_cityscapes", "seqs"], help="whose ids: 12 is motorcycle in one, lane marking in the other")
+    made.add_argument(
+        "--table",
+        choices=["rand_cityscapes", "seqs"],
+        help="whose ids: 12 is motorcycle in one, lane marking in the other",
+    )
     made.add_argument("--labels", choices=["raw16", "parsed_ids", "train_ids"], help="which label files you have")
     made.add_argument("--lanemarking", choices=["road", "void"], default="road")
     made.add_argument("--depth", choices=["centimetres", "none"], default="centimetres")

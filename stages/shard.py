@@ -34,7 +34,16 @@ def main(given: Arguments) -> None:
     settings = block(params, "shard", ShardSettings)
     out = Path("data/shards") / (given.set if given.set != "sequences" else f"sequences_{given.name}")
     mark = fingerprint([given.set, given.name, settings.model_dump()], made.digest)
-    write_shards(made.make, made.items, out, classes=made.classes, split=made.split, settings=settings, workers=2, fingerprint=mark)
+    write_shards(
+        made.make,
+        made.items,
+        out,
+        classes=made.classes,
+        split=made.split,
+        settings=settings,
+        workers=2,
+        fingerprint=mark,
+    )
 
 
 if __name__ == "__main__":

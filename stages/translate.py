@@ -35,6 +35,7 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     from pipeline.shards.writer import write_shards
     from pipeline.translation import rival
 
+    make: Any
     module, source, began = method_module(name), ShardSet.open("data/shards/source"), time.monotonic()
     own = {block_name: params[block_name] for block_name in module.BLOCKS}
     if module.ABILITY == "translator":
@@ -49,9 +50,19 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     settings = block(params, "shard", ShardSettings)
     mark = fingerprint([name, seed, own, settings.model_dump()], inputs)
     out = Path(f"data/translated/{name}/{seed}")
-    write_shards(make, range(len(source)), out, classes=source.classes, split="train", settings=settings, fingerprint=mark)
+    write_shards(
+        make, range(len(source)), out, classes=source.classes, split="train", settings=settings, fingerprint=mark
+    )
     cost = Cost(seconds=time.monotonic() - began, peak_mb=process_peak_mb())
-    write_cost(Path(f"results/costs/translate/{name}/{seed}.json"), f"translate_{name}@{seed}", name, seed, cost, "cpu", len(source))
+    write_cost(
+        Path(f"results/costs/translate/{name}/{seed}.json"),
+        f"translate_{name}@{seed}",
+        name,
+        seed,
+        cost,
+        "cpu",
+        len(source),
+    )
 
 
 def _through_net(model: Any, source: Any, i: int) -> Any:

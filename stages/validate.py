@@ -61,15 +61,21 @@ def check(params: dict[str, Any]) -> list[str]:
 
 def _check_lists(params: dict[str, Any]) -> list[str]:
     """The lists that choose what runs must fit each other."""
-    missing = [f"params.yaml has no '{name}'; take it from presets/default.yaml" for name in LISTS if name not in params]
+    missing = [
+        f"params.yaml has no '{name}'; take it from presets/default.yaml" for name in LISTS if name not in params
+    ]
     if missing:
         return missing
     seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
-    found = [] if _whole(seeds) and seeds else ["params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"]
+    found = (
+        [] if _whole(seeds) and seeds else ["params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"]
+    )
     for kind, given in (("translators", translators), ("cells", cells)):
         if not isinstance(given, dict) or not all(isinstance(v, list) for v in given.values()):
             return [*found, f"params.yaml: {kind} is a mapping of names to lists; see presets/default.yaml"]
-    found += _check_abilities(translators, ("translator", "rival"), "translators") + _check_abilities(cells, ("segmenter",), "cells")
+    found += _check_abilities(translators, ("translator", "rival"), "translators") + _check_abilities(
+        cells, ("segmenter",), "cells"
+    )
     for name, listed in cells.items():
         for translator in listed:
             if translator not in translators:

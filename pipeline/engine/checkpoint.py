@@ -41,7 +41,10 @@ class Checkpoints:
             try:
                 return torch.load(path, map_location="cpu", weights_only=True)
             except Exception as error:
-                print(f"checkpoint {path.name} cannot be read ({type(error).__name__}); trying the one before", file=sys.stderr)
+                print(
+                    f"checkpoint {path.name} cannot be read ({type(error).__name__}); trying the one before",
+                    file=sys.stderr,
+                )
         return None
 
     def remove(self) -> None:

@@ -39,7 +39,10 @@ def launch(settings: DeviceSettings) -> Fabric:
         precision = "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "32-true"
     several = settings.devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
     fabric = Fabric(
-        accelerator=settings.accelerator, devices=settings.devices, precision=precision, strategy="ddp" if several else "auto"
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        precision=precision,
+        strategy="ddp" if several else "auto",
     )
     fabric.launch()
     return fabric
@@ -47,5 +50,9 @@ def launch(settings: DeviceSettings) -> Fabric:
 
 def describe(fabric: Fabric) -> str:
     """The device in words, as it stands in model cards and costs."""
-    name = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(fabric.device)
+        if fabric.device.type == "cuda"
+        else f"{torch.get_num_threads()} threads"
+    )
     return f"{fabric.device.type}, {name}, {fabric.world_size} process(es), {fabric._precision.precision}"

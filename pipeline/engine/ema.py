@@ -18,5 +18,5 @@ class Ema:
         decay = min(self.decay, (1 + step) / (10 + step))
         for mean, now in zip(self.nets.parameters(), nets.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
-        for mean, now in zip(self.nets.buffers(), nets.buffers(), strict=True):
-            mean.copy_(now)
+        for kept, new in zip(self.nets.buffers(), nets.buffers(), strict=True):
+            kept.copy_(new)

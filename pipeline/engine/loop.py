@@ -1,5 +1,6 @@
 """The training loop: pure order, exact resume, losses that stay on the device until the tick."""
 
+import contextlib
 import json
 import signal
 import sys
@@ -21,6 +22,8 @@ from pipeline.engine.schedules import factor
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.step import Update, run_step
 from pipeline.files import UserError, progress, write_atomic
+from pipeline.nets.dropout import seed_dropout
+from pipeline.shards.order import uniforms
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -39,8 +42,8 @@ class Method(Protocol):
 class Feed(Protocol):
     """Batches from a given step on; `waited` counts the seconds that the device waited for data."""
 
-    waited: float
-
+    @property
+    def waited(self) -> float: ...
     def batches(self, start: int) -> Iterator[Any]: ...
 
 
@@ -52,6 +55,7 @@ class Run:
     settings: RunSettings
     fabric: Fabric
     checkpoints: Checkpoints
+    seed: int
     optimizers: dict[str, Optimizer] = field(init=False)
     rates: dict[str, list[float]] = field(init=False)
     ema: Ema | None = field(init=False)
@@ -99,6 +103,12 @@ class Run:
         self.cost.restarts += 1
         print(f"resumed at step {self.step} of {self.settings.steps}", file=sys.stderr)
 
+    def seed_dropout(self, batch: Any) -> None:
+        """Name the dropout streams of this batch after the run and the pictures' places in the training order."""
+        positions = next(iter(vars(batch).values())).positions
+        draws = uniforms(self.seed, "dropout", positions, 1)[:, 0]
+        seed_dropout(self.method.nets, [int(draw * 2**53) for draw in draws])
+
     def set_rates(self) -> None:
         scale = factor(self.settings.schedule, self.step, self.settings.steps)
         for name, optimizer in self.optimizers.items():
@@ -121,6 +131,7 @@ def train(run: Run, feed: Feed, label: str, live: Callable[[int, dict[str, float
     bar = progress(range(run.step, settings.steps), label)
     for batch, _ in zip(feed.batches(run.step), bar, strict=False):
         run.set_rates()
+        run.seed_dropout(batch)
         pending.append(run_step(run.method.step(batch), run.optimizers, settings.clip, run.fabric.autocast))
         if run.ema:
             run.ema.update(run.method.nets, run.step)
@@ -146,10 +157,8 @@ def train(run: Run, feed: Feed, label: str, live: Callable[[int, dict[str, float
 def _catch_sigterm() -> list[int]:
     """A list that becomes non-empty when SIGTERM arrives: the loop ends at its next tick with a checkpoint."""
     caught: list[int] = []
-    try:
+    with contextlib.suppress(ValueError):  # not in the main thread: the caller handles signals
         signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
-    except ValueError:  # not in the main thread: the caller handles signals
-        pass
     return caught
 
 
@@ -186,7 +195,10 @@ def _say_what_bounds(run: Run, label: str) -> None:
     share = run.cost.waited / run.cost.seconds
     rate = run.settings.steps * run.settings.batch / run.cost.seconds
     bound = f"data ({share:.0%} of the time waiting; more cores or fewer members help)" if share > 0.2 else "the device"
-    print(f"{label}: {run.cost.seconds:.0f} s, {rate:.1f} images/s, {run.cost.peak_mb:.0f} MB; bound by {bound}", file=sys.stderr)
+    print(
+        f"{label}: {run.cost.seconds:.0f} s, {rate:.1f} images/s, {run.cost.peak_mb:.0f} MB; bound by {bound}",
+        file=sys.stderr,
+    )
 
 
 def write_curves(path: Path, run: Run, method: str, seed: int) -> None:

@@ -52,18 +52,24 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> Model:
     path = Path(path)
     missing = [name for name in FILES if not (path / name).is_file()]
     if missing:
-        raise UserError(f"{path} is not a model directory: {', '.join(missing)} missing; name one that a training wrote")
+        raise UserError(
+            f"{path} is not a model directory: {', '.join(missing)} missing; name one that a training wrote"
+        )
     resolved, listed = read_yaml(path / "params.yaml"), read_json(path / "classes.json")
     name, params = resolved["method"], resolved["params"]
     if listed.get("table") not in TABLES:
-        raise UserError(f"{path}/classes.json: class table {listed.get('table')!r} is unknown; known are {', '.join(TABLES)}")
+        raise UserError(
+            f"{path}/classes.json: class table {listed.get('table')!r} is unknown; known are {', '.join(TABLES)}"
+        )
     classes = TABLES[listed["table"]]
     module = method_module(name)
     nets = module.exported(params, len(classes))
     try:
         nets.load_state_dict(load_file(path / "weights.safetensors"))
     except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{path}/weights.safetensors does not fit its params.yaml: {' '.join(str(error).split())[:400]}") from None
+        raise UserError(
+            f"{path}/weights.safetensors does not fit its params.yaml: {' '.join(str(error).split())[:400]}"
+        ) from None
     nets = nets.to(device).eval().requires_grad_(False)
     return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip())
 

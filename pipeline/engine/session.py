@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from pipeline.costs import write_cost
 from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.device import check_torchvision, describe, launch
 from pipeline.engine.loop import Run, train, write_curves
 from pipeline.engine.model import save_model
 from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
-from pipeline.costs import write_cost
 from pipeline.methods import method_module
 from pipeline.params import block, parse
 from pipeline.provenance import fingerprint, versions
@@ -39,7 +39,15 @@ def _own_settings(module: ModuleType) -> type:
 
 
 def run_training(
-    name: str, seed: int, params: dict[str, Any], sets: dict[str, ShardSource], *, stage: str, out: Path, curves: Path, cost: Path
+    name: str,
+    seed: int,
+    params: dict[str, Any],
+    sets: dict[str, ShardSource],
+    *,
+    stage: str,
+    out: Path,
+    curves: Path,
+    cost: Path,
 ) -> None:
     """Train method `name` on `sets` (domain -> shards) and write its outputs; continued where an equal run was stopped."""
     check_torchvision()
@@ -50,9 +58,11 @@ def run_training(
     fabric = launch(device)
     torch.manual_seed(seed)
     classes = next(iter(sets.values())).classes
-    mark = fingerprint([name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()})
+    mark = fingerprint(
+        [name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()}
+    )
     method = module.build(resolved, _count(classes), seed)
-    run = Run(method, settings, fabric, Checkpoints(stage, mark))
+    run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)
     augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
     feed = ShardFeed(sets, module.DOMAINS, settings.batch, seed, augment, fabric)
     _announce(name, seed, settings, sets)
@@ -77,7 +87,10 @@ def _announce(name: str, seed: int, settings: RunSettings, sets: dict[str, Shard
     pictures = ", ".join(f"{len(given)} {domain}" for domain, given in sets.items())
     seen = settings.steps * settings.batch
     epochs = seen / len(next(iter(sets.values())))
-    print(f"{name} seed {seed}: {pictures} pictures; {settings.steps} steps of {settings.batch}, {epochs:.1f} epochs", file=sys.stderr)
+    print(
+        f"{name} seed {seed}: {pictures} pictures; {settings.steps} steps of {settings.batch}, {epochs:.1f} epochs",
+        file=sys.stderr,
+    )
 
 
 def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSource], device: str, method: Any) -> str:
@@ -88,7 +101,10 @@ def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSour
         (sys.modules[type(method).__module__].__doc__ or "").strip(),
         "",
         f"- trained for {settings.steps} steps of {settings.batch} pictures, crops {settings.crop[0]} x {settings.crop[1]}, on {device}",
-        *(f"- {domain}: {len(given)} pictures, classes {given.classes}, digest {given.digest[:16]}" for domain, given in sets.items()),
+        *(
+            f"- {domain}: {len(given)} pictures, classes {given.classes}, digest {given.digest[:16]}"
+            for domain, given in sets.items()
+        ),
         *([f"- perceptual network: {features.name}, weights {features.digest[:16]}"] if features else []),
         f"- {', '.join(f'{library} {version}' for library, version in versions().items())}",
         "",

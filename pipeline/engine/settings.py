@@ -54,7 +54,7 @@ class TrainSettings(RunSettings):
 class SegmentSettings(RunSettings):
     """Training of the segmenters that are scored: one budget for every arm."""
 
-    net: Literal["small", "fcn8s"] = "small"
+    net: Literal["small", "fcn8s", "fcn8s_same"] = "small"
     width: Count = 32
     weight_decay: Weight = 0.0
     vgg16: str | None = None  # file of torchvision's VGG16 weights, for fcn8s

@@ -13,8 +13,7 @@ from torch.optim import AdamW, Optimizer
 from pipeline.engine.settings import SegmentSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels
-from pipeline.nets.init import init_kaiming
-from pipeline.nets.segmenters import segmenter
+from pipeline.nets.segmenters import new_segmenter, segmenter
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
@@ -27,12 +26,8 @@ class Supervised:
 
     def __init__(self, settings: SegmentSettings, classes: int, seed: int, domain: str) -> None:
         self.settings, self.domain = settings, domain
-        net = segmenter(settings.net, classes, settings.width)
-        init_kaiming(net, torch.Generator().manual_seed(seed))
-        if settings.net == "fcn8s" and settings.vgg16:
-            from pipeline.nets.fcn8s import load_vgg16
-
-            load_vgg16(net, settings.vgg16)
+        random = torch.Generator().manual_seed(seed)
+        net = new_segmenter(settings.net, classes, settings.width, random, settings.vgg16)
         self.nets = nn.ModuleDict({"S": net})
 
     def optimizers(self) -> dict[str, Optimizer]:

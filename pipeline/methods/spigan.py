@@ -15,11 +15,11 @@ from torch.optim import Adam, Optimizer
 from pipeline.engine.settings import Count, Rate, TrainSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
-from pipeline.nets.init import init_kaiming, init_normal
+from pipeline.nets.init import init_normal
 from pipeline.nets.patchgan import PatchGAN
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
-from pipeline.nets.segmenters import segmenter
+from pipeline.nets.segmenters import SegmenterName, new_segmenter
 from pipeline.params import Parameters
 
 ABILITY = "translator"
@@ -36,7 +36,7 @@ class Settings(Parameters):
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
     discriminator_layers: Count = 3
-    task_net: Literal["small", "fcn8s"] = "fcn8s"
+    task_net: SegmenterName = "fcn8s"
     task_width: Count = 64
     task_lr: Rate = 2e-4  # of T and P
     vgg16: str | None = None  # file of torchvision's VGG16 weights for T and P, where they are fcn8s
@@ -61,13 +61,7 @@ class Spigan:
         self.features = feature_net(own.features, own.features_file)
 
     def _dense(self, channels: int, random: torch.Generator) -> nn.Module:
-        net = segmenter(self.own.task_net, channels, self.own.task_width)
-        init_kaiming(net, random)
-        if self.own.task_net == "fcn8s" and self.own.vgg16:
-            from pipeline.nets.fcn8s import load_vgg16
-
-            load_vgg16(net, self.own.vgg16)
-        return net
+        return new_segmenter(self.own.task_net, channels, self.own.task_width, random, self.own.vgg16)
 
     def optimizers(self) -> dict[str, Optimizer]:
         """One Adam for D, one for G, T and P; beta1 0.5 as CycleGAN for the adversarial pair, 0.9 for T and P."""

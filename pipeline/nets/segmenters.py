@@ -2,17 +2,30 @@
 
 from typing import Literal
 
+import torch
 from torch import nn
 
 from pipeline.files import UserError
-from pipeline.nets.fcn8s import FCN8s
+from pipeline.nets.fcn8s import FCN8s, load_vgg16
+from pipeline.nets.init import init_kaiming
 from pipeline.nets.small_segmenter import SmallSegmenter
 
 SegmenterName = Literal["fcn8s", "fcn8s_same", "small"]
 
 
+def new_segmenter(name: str, classes: int, width: int, random: torch.Generator, vgg16: str | None) -> nn.Module:
+    """`segmenter` with its first weights: He's, or for FCN8s torchvision's VGG16 from the file `vgg16`."""
+    net = segmenter(name, classes, width)
+    init_kaiming(net, random)
+    if vgg16 and not isinstance(net, FCN8s):
+        raise UserError(f"vgg16 weights fit fcn8s alone, not {name}; set vgg16 to null")
+    if vgg16 and isinstance(net, FCN8s):
+        load_vgg16(net, vgg16)
+    return net
+
+
 def segmenter(name: str, classes: int, width: int) -> nn.Module:
-    """Net from pictures N3HW in [-1, 1] to logits N `classes` H W; initialise it with `init_kaiming`.
+    """Net from pictures N3HW in [-1, 1] to logits N `classes` H W, not yet initialised.
 
     "fcn8s": FCN8s as published (width 64 in the papers); "fcn8s_same": without its border of 100 pixels, for crops;
     "small": for the CPU (width 16). An unknown name is a UserError.

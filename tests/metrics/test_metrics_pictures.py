@@ -53,7 +53,12 @@ def test_paired_metrics_are_per_picture():
 
 def test_flow_without_a_valid_pixel_has_no_figure():
     flow = np.zeros((4, 5, 2))
-    assert flow_errors(flow, flow, np.zeros((4, 5), bool)) == {"epe": None, "outliers": None, "angular": None, "pixels": 0}
+    assert flow_errors(flow, flow, np.zeros((4, 5), bool)) == {
+        "epe": None,
+        "outliers": None,
+        "angular": None,
+        "pixels": 0,
+    }
 
 
 def test_an_outlier_must_be_off_by_three_pixels_and_five_percent():
