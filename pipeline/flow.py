@@ -87,28 +87,30 @@ class Judged:
     still: dict[str, float]  # the error of "nothing moves", to compare with
 
 
-def flow_of_sequences(
-    root: Path | str, out: Path | str, settings: FlowSettings, workers: int = 1, pairs: Path | str | None = None
-) -> dict[str, Any]:
-    """Estimate the flow of every sequence at `root` and write the folder `out` (see above); returns the report.
-
-    pairs: an archive or folder with Middlebury or KITTI pairs, whose errors enter the report under "real".
-    """
+def flow_of_sequences(root: Path | str, out: Path | str, settings: FlowSettings, workers: int = 1) -> dict[str, Any]:
+    """Estimate the flow of every sequence at `root` and write the folder `out` (see above); returns the report."""
     dataset = open_dataset("sequences", root, dev_share=0.0)
     items = dataset.items()
     tasks = [(a, b) for a, b in zip(items, items[1:], strict=False) if (a.split, a.sequence) == (b.split, b.sequence)]
     if not tasks:
         raise UserError(f"{dataset.where} has no sequence of two frames or more; flow needs neighbouring frames")
-    real = find_pairs(pairs) if pairs else []
     with atomic_dir(out) as folder:
         for name in ("flow", "flow_back"):
             (folder / name).mkdir()
         judged = map_items(partial(_pair, dataset.read, settings, folder), tasks, workers, "optical_flow")
-        report = _report(judged, settings) | {"real": {pair.name: _judge_real(pair, settings) for pair in real}}
+        report = _report(judged, settings)
         write_json(folder / "report.json", report)
         chosen = [tasks[i] for i in np.unique(np.linspace(0, len(tasks) - 1, 6).astype(int))]
         (folder / "sheet.jpg").write_bytes(encode_jpeg(_sheet(dataset.read, chosen, settings), 90))
     return report
+
+
+def flow_of_pairs(root: Path | str, settings: FlowSettings) -> dict[str, Any]:
+    """Errors of Farneback on the Middlebury and KITTI pairs with true flow at `root`; a UserError where there are none."""
+    pairs = find_pairs(root)
+    if not pairs:
+        raise UserError(f"{root} holds no pair with true flow (Middlebury other-gt-flow/, KITTI flow_noc/)")
+    return {pair.name: _judge_real(pair, settings) for pair in pairs}
 
 
 def _both(a: np.ndarray, b: np.ndarray, settings: FlowSettings) -> tuple[Flow, Flow]:

@@ -10,8 +10,8 @@ import torch
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.files import UserError, progress
-from pipeline.metrics.distribution import frechet, kid
-from pipeline.metrics.paired import psnr, ssim
+from pipeline.metrics import distribution
+from pipeline.metrics.paired import feature_distance, psnr, ssim
 from pipeline.metrics.segmentation import confusion, iou, mean, pixel_accuracy
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.scoring import predict
@@ -44,12 +44,9 @@ def descriptors(net: FeatureNet, shards: ShardSet, most: int) -> np.ndarray:
 
 
 def distances(translated: ShardSet, target: ShardSet, network: str, file: str | None, most: int) -> dict[str, float]:
-    """Frechet and kernel distance between translated and target pictures; the names carry network and count."""
+    """Frechet and kernel distance between translated and target pictures; the names carry network and counts."""
     net = feature_net(network, file)
-    ours, theirs = descriptors(net, translated, most), descriptors(net, target, most)
-    count = min(len(ours), len(theirs))
-    name = "fid" if network == "inception" else f"frechet_{network}"
-    return {f"{name}_{count}": frechet(ours, theirs), f"kid_{network}_{count}": kid(ours, theirs)}
+    return distribution.distances(descriptors(net, translated, most), descriptors(net, target, most), network)
 
 
 def preservation(judge: Model, source: ShardSet, translated: ShardSet, most: int) -> dict[str, Any]:
@@ -89,7 +86,6 @@ def exactness(translated: ShardSet, perfect: ShardSet, network: str, file: str |
                     f"{translated.path} and {perfect.path} hold different samples; translate both again (dvc repro)"
                 )
             a, b = to_tensor(ours.image), to_tensor(exact.image)  # type: ignore[arg-type]
-            features = sum(float((x - y).abs().mean()) for x, y in zip(net(a), net(b), strict=True))
-            rows.append((float(psnr(a, b)), float(ssim(a, b)), features))
+            rows.append([float(figure) for figure in (psnr(a, b), ssim(a, b), feature_distance(net, a, b))])
     means = np.mean(rows, axis=0).tolist()
     return {"pictures": len(rows), **dict(zip(("psnr", "ssim", f"feature_distance_{network}"), means, strict=True))}

@@ -108,6 +108,9 @@ def main() -> None:
     given = made.parse_args()
     try:
         print(apply(given.name, given.force) or "params.yaml is already this preset", end="\n")
+        from pipeline.bring import bring_missing
+
+        bring_missing(read_yaml(PARAMS))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""Write the report of all cells, or show the table of the one that is there: python -m stages.report [--show]"""
+"""Write the report of all cells, or show the table of the one that is there: python -m stages.report [--show | --compare A B]"""
 
 from pathlib import Path
 
@@ -10,8 +10,11 @@ OUT = Path("report")
 
 def main(given: Arguments) -> None:
     from pipeline.files import read_json
-    from pipeline.report import build, format_table
+    from pipeline.report import build, compare, format_table
 
+    if given.compare:
+        print(compare(*map(Path, given.compare)))
+        return
     if not given.show:
         build(load(), Path("."), OUT)
         return
@@ -22,4 +25,5 @@ def main(given: Arguments) -> None:
 if __name__ == "__main__":
     made = parser(__doc__)
     made.add_argument("--show", action="store_true", help="print the table of the report that is there")
+    made.add_argument("--compare", nargs=2, metavar="REPORT", help="two report folders side by side")
     run(main, made)

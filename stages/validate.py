@@ -17,7 +17,7 @@ from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 
-LISTS = ("simulate", "sequences", "seeds", "translators", "cells", "exactness")
+LISTS = ("simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness")
 
 
 def main(given: Arguments) -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.datasets.flow_pairs import decode_flo, find_pairs
 from pipeline.files import UserError, encode_png, read_image, read_json
-from pipeline.flow import FlowSettings, consistent, farneback, flow_error, flow_of_sequences, paint_flow
+from pipeline.flow import FlowSettings, consistent, farneback, flow_error, flow_of_pairs, flow_of_sequences, paint_flow
 from pipeline.sample import decode_flow, encode_flow
 
 SETTINGS = FlowSettings()
@@ -111,7 +111,7 @@ def test_flow_of_sequences(tmp_path: Path) -> None:
     back, _ = decode_flow(read_image(tmp_path / "out/flow_back/source_000000_000002.png", "unchanged"))
     assert valid.mean() > 0.85
     assert np.abs(flow[valid] - (3, -1)).mean() < 0.2 and np.abs(back[16:-16, 16:-16] - (-3, 1)).mean() < 0.2
-    assert report["pairs"] == 6 and report["known_pixels"] == 12 * H * W and report["real"] == {}
+    assert report["pairs"] == 6 and report["known_pixels"] == 12 * H * W
     assert report["end_point_error"] < 0.5 and report["end_point_error_consistent"] < report["end_point_error"]
     expected = (np.hypot(3, 1) + 2) / 2
     assert report["end_point_error_zero_flow"] == pytest.approx(expected, abs=1e-3)
@@ -197,8 +197,7 @@ def genuine() -> Callable[[str], Path]:
 
 
 def test_real_pairs_enter_the_report(genuine: Callable[[str], Path], tmp_path: Path) -> None:
-    pairs = genuine("flow/flow_pairs.tar")
-    report = flow_of_sequences(write_sequences(tmp_path / "raw"), tmp_path / "out", SETTINGS, pairs=pairs)
+    report = {"real": flow_of_pairs(genuine("flow/flow_pairs.tar"), SETTINGS)}
     whale, street = report["real"]["middlebury_RubberWhale"], report["real"]["kitti_000000"]
     assert whale["end_point_error"] < 0.4 and whale["consistent"] > 0.98
     assert whale["end_point_error_zero_flow"] == pytest.approx(1.256, abs=0.001)

@@ -17,7 +17,8 @@ def translate_picture(image: np.ndarray, reference: np.ndarray, params: dict[str
     out = np.empty_like(image)
     for channel in range(3):
         have = np.bincount(image[..., channel].ravel(), minlength=256).cumsum() / image[..., channel].size
-        want = np.bincount(reference[..., channel].ravel(), minlength=256).cumsum() / reference[..., channel].size
-        table = np.interp(have, want, np.arange(256))
+        counts = np.bincount(reference[..., channel].ravel(), minlength=256)
+        values = np.flatnonzero(counts)  # levels that do not occur must not be mapped to
+        table = np.interp(have, counts.cumsum()[values] / counts.sum(), values)
         out[..., channel] = np.rint(table).astype(np.uint8)[image[..., channel]]
     return out

@@ -45,7 +45,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 def _small(x: np.ndarray) -> np.ndarray:
     """At most D rows with the same product of the transpose with itself."""
-    return np.linalg.qr(x, mode="r") if len(x) > x.shape[1] else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if len(x) > x.shape[1] else x
 
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -23,9 +23,13 @@ class Sheet:
 def collect(params: dict[str, Any], root: Path, page: Path) -> list[Sheet]:
     """Sheets of the label fix and of every sequence's optical flow; what is not part of this run is left out."""
     places = {"Label fix": root / "data/fixed/source"}
-    places |= {f"Optical flow of {name}": root / "data/flow" / name for name in params.get("sequences") or []}
+    places |= {f"Optical flow of {name}": root / "results/flow" / name for name in _flows(params)}
     found = [_sheet(title, folder, Shelf(page)) for title, folder in places.items()]
     return [sheet for sheet in found if sheet.picture or sheet.facts]
+
+
+def _flows(params: dict[str, Any]) -> list[str]:
+    return [*(params.get("sequences") or []), *(params.get("flow_pairs") or [])]
 
 
 def _sheet(title: str, folder: Path, shelf: Shelf) -> Sheet:

@@ -32,13 +32,13 @@ def ui() -> None:
     if uri := server():
         print(f"MLflow runs at {shown(uri)}")
         return
-    with opened():
-        pass  # the database is there before the server looks for it
+    with opened() as opening:  # so that the database is there before the server looks for it
+        runs = f"#/experiments/{opening.experiment}/runs?workflowType=machine_learning"  # opens at "Model training"
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its queue serves language models only
     port, store = _free_port(), folder()
     where = ["--host", HOST, "--port", str(port), "--workers", "1"]
     what = ["--backend-store-uri", address(store), "--default-artifact-root", (store / "artifacts").as_uri()]
-    print(f"MLflow: http://{HOST}:{port} (ready in about ten seconds; Ctrl-C ends it)", flush=True)
+    print(f"MLflow: http://{HOST}:{port}/{runs}\n(ready in about ten seconds; Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *where, *what])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import files, params
 from pipeline.classes import TABLES
-from pipeline.tracking.outputs import Output, collect, curves, flatten, numbers
+from pipeline.tracking.outputs import Output, collect, flatten, numbers
 from pipeline.tracking.store import (
     FOLDER,
     IDENTITY,
@@ -137,7 +137,8 @@ class _Filler:
         tags = {"sim2street.parameters": identity}
         if "DVC_EXP_NAME" in os.environ:
             tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
-        tags |= {f"data.{o.cell['set']}": str(o.content().get("digest", "")) for o in outputs if o.stage == "shard"}
+        shards = [output for output in outputs if output.stage.startswith("shard")]
+        tags |= {f"data.{output.record.parent.name}": output.content().get("digest", "") for output in shards}
         run = self._create(_title(everything), min(finished), tags)
         self._log(run, flatten(everything), [])
         return self._commit_run(run, identity, max(finished))
@@ -147,12 +148,13 @@ class _Filler:
         content, costs = output.content(), output.costs()
         end = output.finished()
         start = end - float(costs.get("seconds") or 0)
-        texts = {name: text(value) for name, value in (costs | content).items() if isinstance(value, str | bool)}
+        facts = (costs | content).items()
+        texts = {name: text(value) for name, value in facts if isinstance(value, str | bool) or name == "pictures"}
         tags = texts | output.digests | _model_tags(output.model) | {"mlflow.parentRunId": parent}
         run = self._create(output.name, start, tags)
         final = numbers(content) | {f"cost/{name}": value for name, value in numbers(costs).items()}
         points = [(name, value, int(end * 1000), 0) for name, value in final.items()]
-        self._log(run, {"stage": output.stage} | output.cell | output.params, points + _curve(content, start, end))
+        self._log(run, {"stage": output.stage} | output.cell | output.params, points + _curve(output, start, end))
         try:
             self._artifacts(run, output)
         except Exception as error:  # a server may take numbers and no files; what kind of error depends on its storage
@@ -164,7 +166,7 @@ class _Filler:
         """The parent's metrics: means over seeds of the scores and distances, written where they have changed."""
         values: dict[str, list[float]] = defaultdict(list)
         for output in outputs:
-            if output.stage in ("evaluate", "measure"):
+            if output.stage in ("evaluate", "measure", "exactness"):
                 cell = "/".join(str(word) for name, word in output.cell.items() if name != "seed")
                 for name, value in numbers(output.content()).items():
                     if not name.startswith("iou/"):
@@ -204,9 +206,9 @@ class _Filler:
                 self.client.log_artifacts(run, folder, "pictures")
 
 
-def _curve(content: dict[str, Any], start: float, end: float) -> list[Point]:
+def _curve(output: Output, start: float, end: float) -> list[Point]:
     """Curves carry no times; they are spread over the training, so that the UI's time axis means something."""
-    points = list(curves(content))
+    points = list(output.curves())
     last = max((step for _, step, _ in points), default=0) or 1
     return [(name, value, int(1000 * (start + (end - start) * step / last)), step) for name, step, value in points]
 
@@ -231,13 +233,24 @@ def _visible(picture: Path, classes: list[str] | None) -> bytes:
 
 
 def _title(everything: dict[str, Any]) -> str:
-    """What distinguishes these parameters from the default preset, such as "train.gamma=0.5"."""
+    """The preset and what differs from it, such as "tiny, train.gamma=0.5"."""
+    present = flatten(everything)
     try:
-        default = flatten(params.read_yaml("presets/default.yaml"))
+        presets = {path.stem: flatten(params.read_yaml(path)) for path in sorted(Path("presets").glob("*.yaml"))}
     except files.UserError:
+        presets = {}
+    if "default" not in presets:
         return files.digest(everything)[:8]
-    changed = [f"{name}={text(value)}" for name, value in flatten(everything).items() if default.get(name) != value]
-    return (", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""))[:200] or "default"
+    default = presets.pop("default")
+    changed = {name: value for name, value in present.items() if default.get(name) != value}
+    fitting = {
+        preset: own for preset, own in presets.items() if all(present.get(name) == value for name, value in own.items())
+    } | {"default": {}}
+    preset = max(fitting, key=lambda name: len(fitting[name].keys() & changed.keys()))
+    others = [f"{name}={text(value)}" for name, value in changed.items() if name not in fitting[preset]]
+    more = [f"and {len(others) - 3} more"] if len(others) > 3 else []
+    named = [] if preset == "default" and others else [preset]
+    return ", ".join(named + others[:3] + more)[:200]
 
 
 def _commit() -> dict[str, str]:

@@ -41,11 +41,11 @@ PERIOD = 3.0  # seconds between two batches
 class Live:
     """Sends a training's curves in the background while it runs, if MLFLOW_TRACKING_URI names a tracking server.
 
-        with Live(f"train {method} {seed}", parameters) as live:
+        with Live("train_spigan@0", parameters) as live:
             live.log(step, {"loss/D": 0.7})
 
-    The name is that of `Output.name`, so that `sync` replaces the run by the complete one when the stage is done. Never
-    raises; leaving the block takes two seconds at most, whatever the server does.
+    The name is DVC's of the stage, so that `sync` replaces the run by the complete one when the stage is done. Never
+    raises; leaving the block takes two seconds at most, whatever the server does. For one process of several (rank 0).
     """
 
     def __init__(self, name: str, params: Mapping[str, Any]) -> None:

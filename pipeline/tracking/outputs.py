@@ -6,38 +6,59 @@ was made; an output that was made with other parameters than params.yaml holds n
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipeline import files
 from pipeline.params import read_yaml
 
-SETS = ("source", "target_train", "target_train_labels", "target_dev", "target_val", "sequences")
+TARGET_SETS = ("target_train", "target_train_labels", "target_dev", "target_val")
 
 
 class Kind(NamedTuple):
-    """Where the outputs of a kind of stage lie; the words in braces are filled in for every cell."""
+    """A kind of stage: its name in DVC and where its outputs lie; the words in braces are filled in for every cell."""
 
+    name: str
     record: str  # the result file: its content identifies the output
     model: str = ""
+    costs: str = ""
     pictures: str = ""  # a picture, or a folder of predictions
 
 
 KINDS = {
-    "fix_labels": Kind("data/fixed/source/report.json", pictures="data/fixed/source/sheet.jpg"),
-    "optical_flow": Kind("data/flow/report.json", pictures="data/flow/sheet.jpg"),
-    "shard": Kind("data/shards/{set}/set.json"),
-    "train": Kind("results/train/{translator}/{seed}/curves.json", "models/translators/{translator}/{seed}"),
-    "translate": Kind("data/translated/{translator}/{seed}/set.json"),
-    "measure": Kind("results/measure/{translator}/{seed}.json"),
+    "fix_labels": Kind("fix_labels", "data/fixed/source/report.json", pictures="data/fixed/source/sheet.jpg"),
+    "optical_flow": Kind(
+        "optical_flow@{name}", "results/flow/{name}/report.json", pictures="results/flow/{name}/sheet.jpg"
+    ),
+    "flow_pairs": Kind("flow_pairs@{name}", "results/flow/{name}/report.json"),
+    "shard_source": Kind("shard_source", "data/shards/source/set.json"),
+    "shard_target": Kind("shard_target@{set}", "data/shards/{set}/set.json"),
+    "shard_sequences": Kind("shard_sequences@{name}", "data/shards/sequences_{name}/set.json"),
+    "train": Kind(
+        "train_{translator}@{seed}",
+        "results/train/{translator}/{seed}/curves.json",
+        model="models/translators/{translator}/{seed}",
+        costs="results/costs/train/{translator}/{seed}.json",
+    ),
+    "translate": Kind(
+        "translate_{translator}@{seed}",
+        "data/translated/{translator}/{seed}/set.json",
+        costs="results/costs/translate/{translator}/{seed}.json",
+    ),
     "segment": Kind(
+        "segment_{segmenter}@{translator}-{seed}",
         "results/segment/{segmenter}/{translator}/{seed}/curves.json",
-        "models/segmenters/{segmenter}/{translator}/{seed}",
+        model="models/segmenters/{segmenter}/{translator}/{seed}",
+        costs="results/costs/segment/{segmenter}/{translator}/{seed}.json",
     ),
     "evaluate": Kind(
+        "evaluate_{segmenter}@{translator}-{seed}",
         "results/evaluate/{segmenter}/{translator}/{seed}/scores.json",
         pictures="results/evaluate/{segmenter}/{translator}/{seed}/predictions",
     ),
+    "measure": Kind("measure@{translator}-{seed}", "results/measure/{translator}/{seed}.json"),
+    "exactness": Kind("exactness@{translator}-{seed}", "results/exactness/{translator}/{seed}.json"),
 }
 
 
@@ -56,8 +77,8 @@ class Output:
 
     @property
     def name(self) -> str:
-        """Such as "segment source_only spigan 0"; the name under which `Live` sends the same stage."""
-        return " ".join([self.stage, *map(str, self.cell.values())])
+        """DVC's name of the stage, such as "segment_source_only@spigan-0"; `Live` is given the same."""
+        return KINDS[self.stage].name.format(**self.cell)
 
     @property
     def record(self) -> Path:
@@ -90,10 +111,17 @@ class Output:
         """The result file."""
         return files.read_json(self.record)
 
+    def curves(self) -> Iterator[tuple[str, int, float]]:
+        """(name, step, value) of a training; nothing for other stages. A file without curves is an error, not empty."""
+        for row in self.content()["curves"] if KINDS[self.stage].model else []:
+            step = int(row["step"])
+            yield from (
+                (name, step, float(value)) for name, value in row.items() if name != "step" and value is not None
+            )
+
     def costs(self) -> dict[str, Any]:
-        path = Path("results/costs", self.stage, *map(str, self.cell.values()))
-        path = path.with_name(f"{path.name}.json")
-        return files.read_json(path) if path.exists() else {}
+        path = self._path(KINDS[self.stage].costs)
+        return files.read_json(path) if path else {}
 
     def finished(self) -> float:
         """When the output was written, seconds since 1970."""
@@ -119,18 +147,24 @@ def collect(params: dict[str, Any]) -> tuple[list[Output], dict[str, str]]:
 
 
 def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every (stage, cell) that params.yaml asks for, in the order of the graph."""
-    pairs = {Y: list(translators or []) for Y, translators in (params.get("cells") or {}).items()}
-    seeds = params.get("seeds") or []
+    """Every (kind of stage, cell) that params.yaml asks for, in the order of dvc.yaml."""
+    seeds, pairs = params.get("seeds") or [], params.get("cells") or {}
+    sequences = params.get("sequences") or []
     yield "fix_labels", {}
-    yield "optical_flow", {}
-    yield from (("shard", {"set": name}) for name in SETS)
-    for X in dict.fromkeys(X for translators in pairs.values() for X in translators):
-        for seed in seeds:
-            yield from ((stage, {"translator": X, "seed": seed}) for stage in ("train", "translate", "measure"))
-    for Y, translators in pairs.items():
-        for cell in ({"segmenter": Y, "translator": X, "seed": seed} for X in translators for seed in seeds):
-            yield from ((stage, cell) for stage in ("segment", "evaluate"))
+    yield from (("optical_flow", {"name": name}) for name in sequences)
+    yield from (("flow_pairs", {"name": name}) for name in params.get("flow_pairs") or [])
+    yield "shard_source", {}
+    yield from (("shard_target", {"set": name}) for name in TARGET_SETS)
+    yield from (("shard_sequences", {"name": name}) for name in sequences)
+    for translator, own_seeds in (params.get("translators") or {}).items():
+        for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):
+            yield from (("train", cell), ("translate", cell))
+    for segmenter, translators in pairs.items():
+        for translator, seed in product(translators or [], seeds):
+            cell = {"segmenter": segmenter, "translator": translator, "seed": seed}
+            yield from (("segment", cell), ("evaluate", cell))
+    for stage, judged in (("measure", pairs.get("source_only")), ("exactness", params.get("exactness"))):
+        yield from ((stage, {"translator": name, "seed": seed}) for name, seed in product(judged or [], seeds))
 
 
 def _of_model(model: Path | None) -> dict[str, Any]:
@@ -205,22 +239,14 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def numbers(value: Any, prefix: str = "") -> dict[str, float]:
-    """The numbers in nested mappings, names joined by slashes; null, text, lists and the seed are left out."""
+    """The numbers in nested mappings, names joined by slashes; null, text, lists and what is no result are left out."""
     if isinstance(value, dict):
         out: dict[str, float] = {}
         for key, inner in value.items():
-            if key not in ("seed", "protocols", "confusion"):
+            if key not in ("seed", "pictures", "format", "protocols", "confusion"):
                 # distances stand under their own full names, as in report/table.json
                 out |= numbers(inner, prefix if key == "distances" else f"{prefix}{key}/")
         return out
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {prefix.removesuffix("/"): float(value)}
     return {}
-
-
-def curves(content: dict[str, Any]) -> Iterator[tuple[str, int, float]]:
-    """(name, step, value) of a curves file."""
-    for row in content.get("curves", []):
-        point = dict(row)
-        step = int(point.pop("step"))
-        yield from ((name, step, float(value)) for name, value in point.items() if value is not None)

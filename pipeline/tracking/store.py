@@ -28,7 +28,11 @@ LOCK_TIMEOUT = 120  # seconds to wait for another sync of this checkout
 # Read by mlflow when it is imported. Telemetry is off, whatever the user's environment says.
 _FORCED = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 # With MLflow's own settings (7 retries, 120 s) one call to a dropped port hangs for minutes.
-_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT)}
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT),
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every run on a server
+}
 # The experiment opens in the UI's "Model training" view instead of the one for language models.
 _VIEW = {"mlflow.experimentKind": "custom_model_development"}
 

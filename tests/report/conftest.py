@@ -138,7 +138,7 @@ def write_tree(root: Path) -> None:
             _put(root / f"results/costs/segment/{segmenter}/{translator}/{seed}.json", cost)
     fixed = {"files": 8, "unknown_ids": [], "histogram": {"road": 0.31, "sky": 0.4}, "instances": True, "missing": None}
     _put(root / "data/fixed/source/report.json", fixed)
-    _put(root / "data/flow/street/report.json", {"pairs": 10, "end_point_error": 0.42})
+    _put(root / "results/flow/street/report.json", {"pairs": 10, "end_point_error": 0.42})
     _put(root / "data/fixed/source/sheet.jpg", encode_jpeg(np.tile(_source(0).image, (2, 3, 1))))
 
 

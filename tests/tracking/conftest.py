@@ -15,7 +15,10 @@ from pipeline.tracking.store import EXPERIMENT, opened
 
 def params(gamma: float = 0.1) -> dict:
     many = {f"setting{n}": n for n in range(120)}  # more than one batch of 100
-    return {"seeds": [0], "cells": {"source_only": ["none", "spigan"]}, "train": {"gamma": gamma}, "world": many}
+    translators = {"none": [0], "spigan": [0]}
+    cells = {"source_only": ["none", "spigan"]}
+    own = {"train": {"gamma": gamma}, "world": many}
+    return {"seeds": [0], "translators": translators, "cells": cells, "exactness": ["spigan"], **own}
 
 
 def write_tree(gamma: float = 0.1, score: float = 40.0) -> None:
@@ -30,7 +33,8 @@ def write_tree(gamma: float = 0.1, score: float = 40.0) -> None:
     files.write_json("results/costs/train/spigan/0.json", costs)
     files.write_json("data/translated/spigan/0/set.json", {"pictures": 8, "digest": f"t{spigan}"})
     distances = {"frechet_lite0_300": 10.0 + gamma, "kid_lite0_300": None}
-    files.write_json("results/measure/spigan/0.json", {"translator": "spigan", "distances": distances, "perfect": None})
+    files.write_json("results/measure/spigan/0.json", {"translator": "spigan", "distances": distances})
+    files.write_json("results/exactness/spigan/0.json", {"translator": "spigan", "seed": 0, "psnr": 20.0 + gamma})
     for translator, value in (("none", 30.0), ("spigan", score)):
         write_model(f"models/segmenters/source_only/{translator}/0", {"method": "source_only"}, value)
         write_curves(f"results/segment/source_only/{translator}/0/curves.json", value)
@@ -46,11 +50,13 @@ def write_model(folder: str, resolved: dict, weights: float) -> None:
 
 
 def write_curves(path: str, value: float, steps: int = 3) -> None:
-    rows = [[step, step / 100, value / (step + 1), None if step else 1.0] for step in range(steps)]
-    rows = [[*row, -value] for row in rows]
-    columns = ["step", "kimg", "loss/G.gan", "loss/once", "loss/D"]
-    points = [dict(zip(columns, row, strict=True)) for row in rows]
-    files.write_json(path, {"method": "spigan", "seed": 0, "curves": points})
+    rows: list[dict[str, float | None]] = []
+    for step in range(steps):
+        once = None if step else 1.0
+        rows.append(
+            {"step": step, "kimg": step / 100, "loss/G.gan": value / (step + 1), "loss/D": -value, "loss/once": once}
+        )
+    files.write_json(path, {"method": "spigan", "seed": 0, "curves": rows})
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,28 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pipeline import files
+from pipeline.params import read_yaml
 from pipeline.tracking import fill, sync
-from pipeline.tracking.outputs import collect
+from pipeline.tracking.outputs import KINDS, Output, cells, collect
 from pipeline.tracking.store import opened, root
 
+REPOSITORY = Path(__file__).parents[2]
 NAMES = [
-    "shard source",
-    "train spigan 0",
-    "translate spigan 0",
-    "measure spigan 0",
-    "segment source_only none 0",
-    "segment source_only spigan 0",
-    "evaluate source_only none 0",
-    "evaluate source_only spigan 0",
+    "shard_source",
+    "train_spigan@0",
+    "translate_spigan@0",
+    "segment_source_only@none-0",
+    "evaluate_source_only@none-0",
+    "segment_source_only@spigan-0",
+    "evaluate_source_only@spigan-0",
+    "measure@spigan-0",
+    "exactness@spigan-0",
 ]
 OF_SPIGAN = [name for name in NAMES if "spigan" in name]
 
@@ -78,13 +83,25 @@ def test_changed_parameters_make_a_second_parent(stored: Path, rewrite: Callable
     assert sync() == 0  # as after `dvc checkout`
 
 
+def test_parents_are_named_after_the_preset_and_what_differs_from_it(tree: Path) -> None:
+    os.makedirs("presets")
+    shutil.copy("params.yaml", "presets/default.yaml")
+    Path("presets/other.yaml").write_text("train:\n  gamma: 0.7\nseeds: [0, 1]\n")
+    default = read_yaml("params.yaml")
+    preset = default | {"train": {"gamma": 0.7}, "seeds": [0, 1]}
+    assert fill._title(default) == "default"
+    assert fill._title(preset) == "other"
+    assert fill._title(preset | {"exactness": []}) == "other, exactness=[]"
+    assert fill._title(default | {"train": {"gamma": 0.7}}) == "train.gamma=0.7"
+
+
 def test_what_a_run_holds(stored: Path) -> None:
     sync()
     parent = by_name(next(iter(parents())))
     assert parent.data.params["train.gamma"] == "0.1" and parent.data.params["world.setting119"] == "119"
     assert parent.data.tags["data.source"] == "d0"
 
-    train = by_name("train spigan 0")
+    train = by_name("train_spigan@0")
     assert train.data.params == {
         "stage": "train", "translator": "spigan", "seed": "0", "method": "spigan", "train.gamma": "0.1",
     }  # fmt: skip
@@ -102,15 +119,18 @@ def test_what_a_run_holds(stored: Path) -> None:
     assert files_in == {"model/fingerprint", "model/params.yaml", "model/weights.safetensors"}
     assert Path(stored, ".mlflow/artifacts", train.info.run_id).is_dir()  # though the store was made elsewhere
 
-    scores = by_name("evaluate source_only spigan 0").data
-    assert scores.metrics == {"pictures": 8, "miou": 40.0, "iou/road": 0.5} and scores.tags["split"] == "val"
-    assert by_name("measure spigan 0").data.metrics == {"frechet_lite0_300": 10.1}
+    scores = by_name("evaluate_source_only@spigan-0").data
+    segment = by_name("segment_source_only@none-0").data
+    assert segment.metrics["loss/D"] == -30.0 and segment.metrics["loss/G.gan"] == 10.0
+    assert scores.metrics == {"miou": 40.0, "iou/road": 0.5}
+    assert scores.tags["split"] == "val" and scores.tags["pictures"] == "8"
+    assert by_name("measure@spigan-0").data.metrics == {"frechet_lite0_300": 10.1}
 
 
 def test_large_models_are_named_and_not_copied(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fill, "MODEL_BYTES", 5)
     sync()
-    train = by_name("train spigan 0")
+    train = by_name("train_spigan@0")
     assert "model.sha256" in train.data.tags
     assert not Path(".mlflow/artifacts", train.info.run_id, "artifacts/model").exists()
 
@@ -136,7 +156,7 @@ def test_two_processes_at_once(tree: Path) -> None:
     """On a checkout without a store, where MLflow alone breaks its database; also: no telemetry, whatever is set."""
     hints = ("PYTEST", "CI", "GITHUB")  # MLflow sends none where it sees that it is being tested
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hints)}
-    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "MLFLOW_DISABLE_TELEMETRY": "false"}
+    environment |= {"PYTHONPATH": str(REPOSITORY), "MLFLOW_DISABLE_TELEMETRY": "false"}
     code = (
         "from pipeline.tracking import sync; print(sync());"
         "from mlflow.telemetry import get_telemetry_client; print(get_telemetry_client())"
@@ -157,7 +177,7 @@ def test_outputs_of_other_parameters_are_left_out(tree: Path) -> None:
     lock = {
         "train_spigan@0": {
             "params": {"params.yaml": {"train.gamma": 0.5}},
-            "outs": [{"path": "models/translators/spigan/0", "md5": "m1"}, {"path": "results/train/spigan/0"}],
+            "outs": [{"path": "models/translators/spigan/0", "md5": "m1"}, out("results/train/spigan/0/curves.json")],
         },
         "translate_spigan@0": {
             "deps": [{"path": "models/translators/spigan/0", "md5": "m1"}],
@@ -165,7 +185,7 @@ def test_outputs_of_other_parameters_are_left_out(tree: Path) -> None:
         },
         "segment_source_only@spigan-0": {
             "deps": [{"path": "data/translated/spigan/0", "md5": "t0"}],  # translated anew since
-            "outs": [{"path": "models/segmenters/source_only/spigan/0", "md5": "s1"}],
+            "outs": [out("results/segment/source_only/spigan/0/curves.json")],
         },
         "evaluate_source_only@none-0": {
             "params": {"params.yaml": {"seeds": [0]}},
@@ -174,26 +194,76 @@ def test_outputs_of_other_parameters_are_left_out(tree: Path) -> None:
         },
     }
     files.write_json("dvc.lock", {"schema": "2.0", "stages": lock})  # JSON is YAML
-    outputs, others = collect({"seeds": [0], "cells": {"source_only": ["none", "spigan"]}, "train": {"gamma": 0.1}})
-    assert others == {"train spigan 0": "train.gamma", "translate spigan 0": "train.gamma"}
-    evaluated = next(output for output in outputs if output.name == "evaluate source_only none 0")
+    present = read_yaml("params.yaml")
+    outputs, others = collect(present)
+    assert others == {
+        "train_spigan@0": "train.gamma",
+        "translate_spigan@0": "train.gamma",
+        "segment_source_only@spigan-0": "data/translated/spigan/0",
+    }
+    evaluated = next(output for output in outputs if output.name == "evaluate_source_only@none-0")
     assert evaluated.params == {"seeds": [0]}
     assert evaluated.digests == {
         "input.data/shards/target_val": "v",
         "output.results/evaluate/source_only/none/0": "e",
     }
-    outputs, others = collect({"seeds": [0], "cells": {"source_only": ["spigan"]}, "train": {"gamma": 0.5}})
-    assert others == {}
+    _, others = collect(present | {"train": {"gamma": 0.5}})
+    assert set(others) == {"segment_source_only@spigan-0"}
+
+
+def out(path: str) -> dict:
+    return {"path": path, "md5": files.sha256_file(path)}
 
 
 def test_a_dropped_cell_does_not_come_back(tree: Path) -> None:
-    outputs, _ = collect({"seeds": [0], "cells": {"source_only": ["none"]}})
-    assert [output.name for output in outputs if output.stage != "shard"] == [
-        "segment source_only none 0",
-        "evaluate source_only none 0",
-    ]
-    outputs, _ = collect({"seeds": [1], "cells": {"source_only": ["none"]}})
-    assert [output.name for output in outputs] == ["shard source"]
+    asked = {"seeds": [0], "translators": {"none": [0]}, "cells": {"source_only": ["none"]}}
+    names = [output.name for output in collect(asked)[0]]
+    assert names == ["shard_source", "segment_source_only@none-0", "evaluate_source_only@none-0"]
+    assert [output.name for output in collect(asked | {"seeds": [1]})[0]] == ["shard_source"]
+
+
+def test_the_graph_makes_what_is_looked_for() -> None:
+    """Every stage of dvc.yaml that leaves results has its kind here, and that kind looks where the stage writes."""
+    graph = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
+    params = read_yaml(REPOSITORY / "presets/default.yaml")
+    switched_off = {name: ["something"] for name, value in params.items() if value == []}
+    looked_for = set()
+    for stage, cell in cells(params | switched_off):
+        output = Output(stage, cell)
+        declared = graph.get(output.name.partition("@")[0])
+        if declared is None:
+            assert stage == "train", f"dvc.yaml has no stage for {output.name}"  # some translators need no training
+            continue
+        looked_for.add(output.name.partition("@")[0])
+        made = outs_of(declared, cell)
+        kind = KINDS[stage]
+        for pattern in (kind.record, kind.model, kind.costs, kind.pictures):
+            path = pattern.format(**cell)
+            assert not path or any(path == one or path.startswith(f"{one}/") for one in made), f"{output.name}: {path}"
+    assert set(graph) - looked_for == {"validate", "simulate", "report"}
+
+
+def outs_of(declared: dict, cell: dict) -> list[str]:
+    entries = [entry for part in ("outs", "metrics", "plots") for entry in declared.get(part, [])]
+    paths = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+    for key, value in cell.items():
+        paths = [path.replace(f"${{item.{key}}}", str(value)) for path in paths]
+    return paths
+
+
+def test_the_curves_that_the_engine_writes_are_read(tree: Path) -> None:
+    from pipeline.engine.loop import write_curves
+
+    run: Any = SimpleNamespace(columns=["step", "kimg", "loss/D"], rows=[[20, 0.04, 0.5], [40, 0.08, 0.25]])
+    write_curves(Path("results/train/spigan/0/curves.json"), run, "spigan", 0)
+    points = list(Output("train", {"translator": "spigan", "seed": 0}).curves())
+    assert points == [("kimg", 20, 0.04), ("loss/D", 20, 0.5), ("kimg", 40, 0.08), ("loss/D", 40, 0.25)]
+
+
+def test_curves_in_an_unknown_form_are_not_passed_over(stored: Path, capfd: pytest.CaptureFixture) -> None:
+    files.write_json("results/train/spigan/0/curves.json", {"method": "spigan", "rows": []})
+    assert sync() == 0
+    assert "KeyError: 'curves'" in capfd.readouterr().err
 
 
 def test_temporary_experiment_copies_fill_the_store_they_come_from(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,5 +275,5 @@ def test_temporary_experiment_copies_fill_the_store_they_come_from(tree: Path, m
 
 def test_nothing_imports_mlflow_early() -> None:
     code = "import sys, pipeline.tracking; print([name for name in ('mlflow', 'torch', 'dvc') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,163 @@
+"""A small world in a folder of its own, made once a session by the stages as a user runs them."""
+
+import contextlib
+import io
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
+    "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "workers": 1},
+    "shard": {"samples_per_shard": 3},
+    "device": {"accelerator": "cpu", "threads": 1},
+    "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
+    "segment": {"steps": 4, "tick": 2, "batch": 2, "crop": [32, 64]},
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """What a failed command said, after checking that it is one plain error, listed files below it."""
+        told = self.err[self.err.find("error: ") :].splitlines()
+        assert self.code == 2 and told and told[0].startswith("error: "), f"exit code {self.code}\n{self.err}"
+        assert "Traceback" not in self.err and all(line.startswith("  ") for line in told[1:]), self.err
+        return "\n".join(told)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a stage in another folder: this repository's code, this Python, one thread."""
+    outer = ("SIM2STREET_", "MLFLOW_", "WORLD_SIZE", "RANK", "LOCAL_RANK", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
+
+
+def run_apart(folder: Path, *command: str, timeout: float = 120) -> Ended:
+    """python COMMAND in `folder`, as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def run_here(folder: Path, stage: str, *arguments: str) -> Ended:
+    """python -m stages.STAGE ARGUMENTS in `folder`, inside this process: the same command line without its start."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", [f"stages/{stage}.py", *arguments]),
+        mock.patch.dict(os.environ, clear=False),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # runpy: the stage was imported before
+        os.environ.pop("SIM2STREET_PARAMS", None)
+        _workers_follow(folder)
+        try:
+            runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+_last = Path()
+
+
+def _workers_follow(folder: Path) -> None:
+    """joblib keeps its processes; they stand in the folder where they were started, so another one needs new ones."""
+    from joblib.externals.loky import get_reusable_executor
+
+    global _last
+    if _last not in (Path(), folder):
+        get_reusable_executor().shutdown(wait=True)
+    _last = folder
+
+
+def merge(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """params with nested changes."""
+    merged = dict(params)
+    for key, value in changes.items():
+        merged[key] = merge(merged[key], value) if isinstance(value, dict) else value
+    return merged
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    from ruamel.yaml import YAML
+
+    YAML(typ="safe", pure=True).dump(params, folder / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """The parameters of the small world."""
+    from ruamel.yaml import YAML
+
+    from pipeline.presets import merged
+
+    with contextlib.chdir(ROOT):
+        return merge(YAML(typ="safe", pure=True).load(merged("tiny")), CHANGES)
+
+
+@pytest.fixture(scope="session")
+def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the small world's raw data, mended labels, shards and pictures of `none`; never changed by a test."""
+    folder = tmp_path_factory.mktemp("world")
+    write_params(folder, tiny)
+    commands = [("validate",), *(("simulate", part) for part in ("source", "target", "perfect")), ("fix_labels",)]
+    commands += [("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val")]
+    for command in (*commands, ("translate", "none", "0")):
+        ended = run_here(folder, *command)
+        assert ended.code == 0, f"{command}\n{ended.err}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(world: Path) -> Path:
+    """`world` with a trained spigan, its pictures, and a trained segmenter, each made by a process of its own."""
+    for command in (("train", "spigan", "0"), ("translate", "spigan", "0"), ("segment", "source_only", "none", "0")):
+        ended = run_apart(world, "-m", f"stages.{command[0]}", *command[1:])
+        assert ended.code == 0, f"{command}\n{ended.err}"
+    return world
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """copy(world, "data/raw", ...): a folder with the parameters and these parts of another, for a test to spoil."""
+
+    def make(origin: Path, *parts: str) -> Path:
+        folder = tmp_path / "copy"
+        for part in ("params.yaml", *parts):
+            goal = folder / part
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            copied = shutil.copytree if (origin / part).is_dir() else shutil.copy2
+            copied(origin / part, goal)
+        return folder
+
+    yield make
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+
+
+def contents(folder: Path, *without: str) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too, but those whose path begins with one of `without`."""
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(without)}

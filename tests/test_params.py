@@ -1,0 +1,189 @@
+"""Mistakes in params.yaml become sentences with the nearest known name."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
+from pipeline.files import UserError
+from pipeline.params import block, load, parse, read_yaml
+from stages.validate import LISTS, check, models
+
+DEFAULT = Path(__file__).parents[1] / "presets/default.yaml"
+
+
+@pytest.fixture
+def params() -> dict[str, Any]:
+    return copy.deepcopy(read_yaml(DEFAULT))
+
+
+def only(params: dict[str, Any]) -> str:
+    """The one sentence that `validate` has about the parameters."""
+    sentences = check(params)
+    assert len(sentences) == 1, sentences
+    assert "\n" not in sentences[0]
+    return sentences[0]
+
+
+def test_the_defaults_are_valid(params):
+    assert check(params) == []
+
+
+def test_an_unknown_key_names_the_nearest_known_one(params):
+    params["train"]["gama"] = 1.0
+    assert only(params) == "params.yaml: 'train.gama' is unknown; did you mean 'train.gamma'?"
+
+
+def test_an_unknown_block_names_the_nearest_known_one(params):
+    params["segmet"] = {"lr": 1.0}
+    assert only(params) == "params.yaml: 'segmet' is unknown; did you mean 'segment'?"
+
+
+def test_an_unknown_key_deeper_down_names_its_siblings(params):
+    params["world"]["sequences"]["lenght"] = 3
+    assert only(params) == "params.yaml: 'world.sequences.lenght' is unknown; did you mean 'world.sequences.length'?"
+
+
+def test_an_unknown_key_like_nothing_known_lists_what_there_is(params):
+    params["evaluate"]["zzz"] = 1
+    sentence = only(params)
+    assert "'evaluate.zzz' is unknown" in sentence and "gallery" in sentence and "split" in sentence
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("train.steps", "many", ["train.steps", "'many'", "integer"]),
+        ("train.steps", 8.5, ["train.steps", "8.5", "integer"]),
+        ("train.steps", 0, ["train.steps", "0", "greater than 0"]),
+        ("train.lr", "fast", ["train.lr", "'fast'", "number"]),
+        ("train.lr", "1e-6", ["train.lr", "'1e-6'", "number"]),  # a quoted number is a text, and nothing converts it
+        ("train.crop", [128], ["train.crop", "2 items"]),
+        ("train.schedule", "cosine", ["train.schedule", "'cosine'", "constant", "linear", "poly"]),
+        ("segment.net", "deeplab", ["segment.net", "'deeplab'", "small", "fcn8s"]),
+        ("source.table", "synthia", ["source.table", "'synthia'", "rand_cityscapes", "seqs"]),
+        ("evaluate.split", "test", ["evaluate.split", "'test'", "dev", "val"]),
+        ("device.threads", -1, ["device.threads", "-1", "greater than or equal to 0"]),
+        ("target.dev_share", 1.5, ["target.dev_share", "1.5", "less than 1"]),
+        ("world.size", [100, 256], ["world.size", "divisible by 8"]),
+        ("world.source", True, ["world.source", "True", "integer"]),
+        ("shard.height", 10, ["shard", "height and width"]),
+        ("train.tick", 7, ["train", "tick (7)", "divide steps (400)"]),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_with_its_place(params, place, value, words):
+    name, key = place.split(".")
+    params[name][key] = value
+    sentence = only(params)
+    assert sentence.startswith("params.yaml: ") and all(word in sentence for word in words), sentence
+
+
+def test_a_missing_block_and_a_missing_key_are_named(params):
+    del params["flow"], params["train"]["lr"]
+    assert check(params) == [
+        "params.yaml has no block 'flow'; take it from presets/default.yaml",
+        "params.yaml: train.lr is missing; take it from presets/default.yaml",
+    ]
+
+
+def test_all_mistakes_are_told_at_once(params):
+    params["train"] |= {"gama": 1.0, "lr": "fast"}
+    params["segment"]["width"] = 0
+    told = " ".join(check(params))
+    assert all(place in told for place in ("train.gama", "train.lr", "segment.width"))
+
+
+def test_whole_numbers_serve_as_rates_but_not_the_other_way_round():
+    settings = parse(TrainSettings, {"steps": 4, "batch": 1, "crop": [8, 8], "tick": 2, "lr": 1}, "train")
+    assert settings.lr == 1.0
+    with pytest.raises(UserError, match=r"train\.steps is 4\.0"):
+        parse(TrainSettings, {"steps": 4.0, "batch": 1, "crop": [8, 8], "tick": 2, "lr": 1}, "train")
+
+
+@pytest.mark.parametrize("text", ["1e-06", "1e-6", "0.000001", "1.0e-06"])
+def test_small_numbers_are_numbers_however_they_are_written(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(f"train:\n  lr: {text}\n")
+    assert load(tmp_path / "params.yaml") == {"train": {"lr": 1e-6}}
+
+
+@pytest.mark.parametrize("text", ["a: [1, 2", "a: 1\n b: 2\n", "a: 1\na: 2\n"])
+def test_broken_yaml_is_one_sentence(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="is not valid YAML") as caught:
+        load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_or_empty_file_is_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="params.yaml is missing"):
+        load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(UserError, match="must hold a mapping of blocks"):
+        load(tmp_path / "params.yaml")
+
+
+def test_a_block_that_is_no_mapping_is_a_sentence():
+    with pytest.raises(UserError, match="device"):
+        block({"device": 3}, "device", DeviceSettings)
+    with pytest.raises(UserError, match="segment"):
+        block({"segment": None}, "segment", SegmentSettings)
+
+
+def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
+    lacking = {
+        f"{name}.{field}"
+        for name, model in models().items()
+        for field in model.model_fields
+        if field not in params[name]
+    }
+    assert not lacking, f"presets/default.yaml lacks {', '.join(sorted(lacking))}"
+
+
+# -- the lists that choose what runs ------------------------------------------------------------------------------
+
+
+def test_a_cell_needs_its_translator(params):
+    params["cells"]["source_only"].append("spigann")
+    assert only(params) == "params.yaml: 'cells.source_only.spigann' is unknown; did you mean 'cells.source_only.spigan'?"
+
+
+def test_a_cell_needs_its_translator_with_its_seeds(params):
+    params["seeds"] = [0, 1]
+    params["translators"] = {name: [0, 1] for name in params["translators"]} | {"spigan": [0]}
+    assert only(params) == (
+        "params.yaml: cells.source_only uses spigan with seeds [0, 1], but translators.spigan is [0]; "
+        "give it the same seeds, or take it out of cells"
+    )
+
+
+def test_a_segmenter_is_no_translator_and_the_other_way_round(params):
+    params["translators"]["oracle"] = [0]
+    params["cells"]["spigan"] = ["none"]
+    told = check(params)
+    assert len(told) == 2 and "translators.oracle" in told[0] and "cells.spigan" in told[1]
+
+
+@pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True]])
+def test_seeds_are_whole_numbers(params, seeds):
+    params["seeds"] = seeds
+    assert any(sentence.startswith("params.yaml: seeds is a list of one or more whole") for sentence in check(params))
+
+
+@pytest.mark.parametrize("name", ["translators", "cells"])
+def test_a_list_where_a_mapping_belongs_is_a_sentence(params, name):
+    params[name] = ["spigan"]
+    assert only(params).startswith(f"params.yaml: {name} is a mapping of names to lists")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_is_needed(params, name):
+    del params[name]
+    assert only(params) == f"params.yaml has no '{name}'; take it from presets/default.yaml"
+
+
+def test_the_judge_and_the_exact_pictures_must_be_there(params):
+    params["cells"]["source_only"] = ["spigan"]
+    told = check(params)
+    assert len(told) == 2 and "perfect_translation" in told[0] and "lacks 'none'" in told[1]

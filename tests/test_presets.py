@@ -1,0 +1,100 @@
+"""Presets: each merges and validates; none is written over hand edits."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import presets
+from pipeline.files import UserError
+from pipeline.params import read_yaml
+from stages.validate import check
+
+ROOT = Path(__file__).parents[1]
+NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the presets and the default params.yaml."""
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copy(ROOT / "presets/default.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_merges_and_validates(folder, name):
+    presets.apply(name)
+    assert check(read_yaml("params.yaml")) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_opens_with_what_it_is_and_how_it_is_started(name):
+    first = [line for line in (ROOT / f"presets/{name}.yaml").read_text().splitlines()[:8] if line.startswith("#")]
+    assert first and any("make" in line for line in first), f"presets/{name}.yaml has no opening comment with its command"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comments_and_readable_lists_survive(folder, name):
+    presets.apply(name)
+    text = Path("params.yaml").read_text()
+    assert "# SPIGAN: adversarial" in text and "crop: [" in text
+    assert max(map(len, text.splitlines())) <= 140
+
+
+def test_switching_between_presets_needs_no_force(folder):
+    for name in (*NAMES, "default"):
+        presets.apply(name)
+    assert read_yaml("params.yaml") == read_yaml("presets/default.yaml")
+
+
+def test_the_diff_of_a_preset_is_shown(folder):
+    diff = presets.apply("tiny")
+    assert "-  steps: 400" in diff and "+  steps: 8" in diff
+    assert presets.apply("tiny") == ""
+
+
+def test_hand_edits_are_left_alone_and_the_diff_is_told(folder):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("gamma: 0.1", "gamma: 0.25"))
+    edited = params.read_bytes()
+    with pytest.raises(UserError, match="edited by hand") as caught:
+        presets.apply("tiny")
+    assert params.read_bytes() == edited
+    assert "-  gamma: 0.25" in str(caught.value) and "--force" in str(caught.value)
+    presets.apply("tiny", force=True)
+    assert read_yaml("params.yaml")["train"]["gamma"] == 0.1
+
+
+def test_comments_and_layout_are_no_hand_edits_of_values(folder):
+    params = Path("params.yaml")
+    params.write_text("# my own remark\n" + params.read_text())
+    presets.apply("tiny")
+    assert read_yaml("params.yaml")["train"]["steps"] == read_yaml("presets/tiny.yaml")["train"]["steps"]
+
+
+def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder):
+    Path("presets/mine.yaml").write_text("cells:\n  source_only: [none]\nworld:\n  sequences: {count: 1}\n")
+    presets.apply("mine")
+    params = read_yaml("params.yaml")
+    assert params["cells"] == {"source_only": ["none"]}
+    assert params["world"]["sequences"]["count"] == 1 and "length" in params["world"]["sequences"]
+
+
+def test_a_preset_with_an_unknown_key_is_a_sentence_with_its_file(folder):
+    Path("presets/mine.yaml").write_text("train:\n  gama: 1.0\n")
+    with pytest.raises(UserError, match=r"^presets/mine\.yaml: 'train\.gama' is unknown; did you mean 'train\.gamma'\?$"):
+        presets.apply("mine")
+
+
+def test_the_command_line_ends_with_2_and_a_sentence(folder):
+    command = [sys.executable, "-m", "pipeline.presets", "tinny"]
+    with contextlib.suppress(KeyError):
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
+        )
+    assert ended.returncode == 2 and ended.stderr.startswith("error: preset 'tinny' is unknown; known are ")
