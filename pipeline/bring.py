@@ -164,7 +164,8 @@ def _place(files: dict[Path, Path], goal: Path) -> str:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             copied += not _link(path, folder / name)
     size = sum(path.stat().st_size for path in files.values()) / 1e6
-    return f"{copied or len(files)} files {'copied' if copied else 'linked'}, {size:,.1f} MB"
+    how = f"{copied} of {len(files)} files copied" if copied else f"{len(files)} file{'s' * (len(files) > 1)} linked"
+    return f"{how}, {size:,.1f} MB"
 
 
 def _link(path: Path, goal: Path) -> bool:

@@ -66,24 +66,19 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     ]
     if missing:
         return missing
+    if wrong := _check_shapes(params):
+        return wrong
     seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
-    found = (
-        [] if _whole(seeds) and seeds else ["params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"]
-    )
-    for kind, given in (("translators", translators), ("cells", cells)):
-        if not isinstance(given, dict) or not all(isinstance(v, list) for v in given.values()):
-            return [*found, f"params.yaml: {kind} is a mapping of names to lists; see presets/default.yaml"]
-    found += _check_abilities(translators, ("translator", "rival"), "translators") + _check_abilities(
-        cells, ("segmenter",), "cells"
-    )
-    for name, listed in cells.items():
+    found = _check_abilities(translators, ("translator", "rival"), "translators")
+    found += _check_abilities(cells, ("segmenter",), "cells")
+    for place, listed in {"exactness": params["exactness"], **{f"cells.{n}": arms for n, arms in cells.items()}}.items():
         for translator in listed:
             if translator not in translators:
-                found.append(unknown(f"cells.{name}.{translator}", list(translators)))
+                found.append(unknown(f"{place}.{translator}", list(translators)))
             elif set(seeds) - set(translators[translator]):
                 found.append(
-                    f"params.yaml: cells.{name} uses {translator} with seeds {seeds}, but translators.{translator} is "
-                    f"{translators[translator]}; give it the same seeds, or take it out of cells"
+                    f"params.yaml: {place} uses {translator} with seeds {seeds}, but translators.{translator} is "
+                    f"{translators[translator]}; give it the same seeds, or take it out of {place.partition('.')[0]}"
                 )
     if params["exactness"] and "perfect_translation" not in cells.get("source_only", []):
         found.append("params.yaml: exactness compares with perfect_translation, which is not in cells.source_only")
@@ -92,13 +87,32 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     return found
 
 
+def _check_shapes(params: dict[str, Any]) -> list[str]:
+    """Lists are lists, of names or of seeds."""
+    found = []
+    if not _whole(params["seeds"]) or not params["seeds"]:
+        found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
+    for name in ("simulate", "sequences", "flow_pairs", "exactness"):
+        if not _names(params[name]):
+            found.append(f"params.yaml: {name} is a list of names; see presets/default.yaml")
+    for name, fits, items in (("translators", _whole, "seeds"), ("cells", _names, "translators")):
+        if not isinstance(params[name], dict) or not all(map(fits, params[name].values())):
+            found.append(f"params.yaml: {name} is a mapping of names to lists of {items}; see presets/default.yaml")
+    return found
+
+
 def _check_abilities(given: dict[str, Any], wanted: tuple[str, ...], place: str) -> list[str]:
     known = [name for name in method_names() if method_module(name).ABILITY in wanted]
     return [unknown(f"{place}.{name}", known) for name in given if name not in known]
 
 
+def _names(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(v, str) for v in values) and len(set(values)) == len(values)
+
+
 def _whole(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values)
+    numbers = isinstance(values, list) and all(type(v) is int and v >= 0 for v in values)
+    return numbers and len(set(values)) == len(values)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,15 @@
 """A small world in a folder of its own, made once a session by the stages as a user runs them."""
 
 import contextlib
-import io
-import os
-import runpy
 import shutil
-import subprocess
-import sys
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.commands import ROOT, run_apart, run_here
+
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "workers": 1},
     "shard": {"samples_per_shard": 3},
@@ -24,73 +17,6 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
     "segment": {"steps": 4, "tick": 2, "batch": 2, "crop": [32, 64]},
 }
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def sentence(self) -> str:
-        """What a failed command said, after checking that it is one plain error, listed files below it."""
-        told = self.err[self.err.find("error: ") :].splitlines()
-        assert self.code == 2 and told and told[0].startswith("error: "), f"exit code {self.code}\n{self.err}"
-        assert "Traceback" not in self.err and all(line.startswith("  ") for line in told[1:]), self.err
-        return "\n".join(told)
-
-
-def environment() -> dict[str, str]:
-    """The environment of a stage in another folder: this repository's code, this Python, one thread."""
-    outer = ("SIM2STREET_", "MLFLOW_", "WORLD_SIZE", "RANK", "LOCAL_RANK", "PYTEST_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return kept | {"PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
-
-
-def run_apart(folder: Path, *command: str, timeout: float = 120) -> Ended:
-    """python COMMAND in `folder`, as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
-
-
-def run_here(folder: Path, stage: str, *arguments: str) -> Ended:
-    """python -m stages.STAGE ARGUMENTS in `folder`, inside this process: the same command line without its start."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
-    with (
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        mock.patch.object(sys, "argv", [f"stages/{stage}.py", *arguments]),
-        mock.patch.dict(os.environ, clear=False),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")  # runpy: the stage was imported before
-        os.environ.pop("SIM2STREET_PARAMS", None)
-        _workers_follow(folder)
-        try:
-            runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    return Ended(code, out.getvalue(), err.getvalue())
-
-
-_last = Path()
-
-
-def _workers_follow(folder: Path) -> None:
-    """joblib keeps its processes; they stand in the folder where they were started, so another one needs new ones."""
-    from joblib.externals.loky import get_reusable_executor
-
-    global _last
-    if _last not in (Path(), folder):
-        get_reusable_executor().shutdown(wait=True)
-    _last = folder
 
 
 def merge(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -155,9 +81,3 @@ def copy(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
     yield make
     shutil.rmtree(tmp_path / "copy", ignore_errors=True)
-
-
-def contents(folder: Path, *without: str) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too, but those whose path begins with one of `without`."""
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(without)}

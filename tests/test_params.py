@@ -152,6 +152,7 @@ def test_a_cell_needs_its_translator(params):
 def test_a_cell_needs_its_translator_with_its_seeds(params):
     params["seeds"] = [0, 1]
     params["translators"] = {name: [0, 1] for name in params["translators"]} | {"spigan": [0]}
+    params["exactness"] = []
     assert only(params) == (
         "params.yaml: cells.source_only uses spigan with seeds [0, 1], but translators.spigan is [0]; "
         "give it the same seeds, or take it out of cells"
@@ -165,22 +166,35 @@ def test_a_segmenter_is_no_translator_and_the_other_way_round(params):
     assert len(told) == 2 and "translators.oracle" in told[0] and "cells.spigan" in told[1]
 
 
-@pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True]])
+@pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True], [[0]], [0, 0]])
 def test_seeds_are_whole_numbers(params, seeds):
     params["seeds"] = seeds
-    assert any(sentence.startswith("params.yaml: seeds is a list of one or more whole") for sentence in check(params))
+    assert only(params) == "params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"
 
 
 @pytest.mark.parametrize("name", ["translators", "cells"])
-def test_a_list_where_a_mapping_belongs_is_a_sentence(params, name):
-    params[name] = ["spigan"]
-    assert only(params).startswith(f"params.yaml: {name} is a mapping of names to lists")
+@pytest.mark.parametrize("value", [["spigan"], {"spigan": 0}, {"spigan": [0.5]}, None])
+def test_a_list_where_a_mapping_belongs_is_a_sentence(params, name, value):
+    params[name] = value
+    assert only(params).startswith(f"params.yaml: {name} is a mapping of names to lists of ")
+
+
+@pytest.mark.parametrize("name", ["simulate", "sequences", "exactness"])
+@pytest.mark.parametrize("value", ["spigan", [0], None, ["spigan", "spigan"]])
+def test_a_name_where_a_list_belongs_is_a_sentence(params, name, value):
+    params[name] = value
+    assert only(params) == f"params.yaml: {name} is a list of names; see presets/default.yaml"
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_every_list_is_needed(params, name):
     del params[name]
     assert only(params) == f"params.yaml has no '{name}'; take it from presets/default.yaml"
+
+
+def test_a_translator_that_is_to_be_compared_must_be_there(params):
+    params["exactness"].append("fourrier")
+    assert only(params) == "params.yaml: 'exactness.fourrier' is unknown; did you mean 'exactness.fourier'?"
 
 
 def test_the_judge_and_the_exact_pictures_must_be_there(params):

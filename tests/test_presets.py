@@ -1,9 +1,6 @@
 """Presets: each merges and validates; none is written over hand edits."""
 
-import contextlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from pipeline import presets
 from pipeline.files import UserError
 from pipeline.params import read_yaml
 from stages.validate import check
+from tests.commands import run_apart
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
@@ -92,9 +90,5 @@ def test_a_preset_with_an_unknown_key_is_a_sentence_with_its_file(folder):
 
 
 def test_the_command_line_ends_with_2_and_a_sentence(folder):
-    command = [sys.executable, "-m", "pipeline.presets", "tinny"]
-    with contextlib.suppress(KeyError):
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin"}
-        )
-    assert ended.returncode == 2 and ended.stderr.startswith("error: preset 'tinny' is unknown; known are ")
+    ended = run_apart(folder, "-m", "pipeline.presets", "tinny")
+    assert ended.sentence.startswith("error: preset 'tinny' is unknown; known are ")

@@ -1,6 +1,7 @@
 """One training from its parameters to its outputs: model directory, curves, cost. What stages/train and segment call."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.params import block, parse
 from pipeline.provenance import fingerprint, versions
 from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.feed import ShardFeed, ShardSource
+from pipeline.tracking.live import Live
 
 RUN_MODELS: dict[str, type[RunSettings]] = {"train": TrainSettings, "segment": SegmentSettings}
 
@@ -66,7 +68,8 @@ def run_training(
     augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
     feed = ShardFeed(sets, module.DOMAINS, settings.batch, seed, augment, fabric)
     _announce(name, seed, settings, sets)
-    train(run, feed, f"{stage}")
+    with Live(stage, resolved) if fabric.global_rank == 0 else nullcontext() as live:
+        train(run, feed, stage, live.log if live else None)
     if fabric.global_rank:
         return
     kept = module.exported(resolved, _count(classes))

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections import Counter
@@ -110,7 +111,7 @@ def _code(make: Callable[[Item], Sample], item: Item, classes: str, split: str, 
         "key": sample.key,
         "split": split,
         "sequence": None if sequence is None else str(sequence),
-        "frame": None if frame is None else int(frame),
+        "frame": _frame_number(frame),
         "height": height,
         "width": width,
         "digest": sample_digest(sample.key, sums.items()),
@@ -118,6 +119,14 @@ def _code(make: Callable[[Item], Sample], item: Item, classes: str, split: str, 
         "class_histogram": histogram,
     }
     return Coded(members, row)
+
+
+def _frame_number(frame: str | int | None) -> int | None:
+    """A frame's number: 930 of CamVid's 'f00930', 7000000 of Cityscapes' '000007_000000'; None where it has none, as
+    Vistas' random names. The name itself stays in meta.json."""
+    found = re.fullmatch(r"[A-Za-z]{0,2}([\d_]*\d)", str(frame))
+    digits = found[1].replace("_", "") if found else ""
+    return int(digits) if 0 < len(digits) <= 18 else None
 
 
 def _check_key(key: str) -> None:

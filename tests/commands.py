@@ -1,0 +1,87 @@
+"""Running the project's commands in a folder, as a process or inside this one, and what they leave there."""
+
+import contextlib
+import io
+import os
+import runpy
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """What a failed command said, after checking that it is one plain error, listed files below it."""
+        told = self.err[self.err.find("error: ") :].splitlines()
+        assert self.code == 2 and told and told[0].startswith("error: "), f"exit code {self.code}\n{self.err}"
+        assert "Traceback" not in self.err and all(line.startswith("  ") for line in told[1:]), self.err
+        return "\n".join(told)
+
+
+def environment() -> dict[str, str]:
+    """The environment of a stage in another folder: this repository's code, this Python, one thread."""
+    outer = ("SIM2STREET_", "MLFLOW_", "WORLD_SIZE", "RANK", "LOCAL_RANK", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
+
+
+def run_apart(folder: Path, *command: str, timeout: float = 120) -> Ended:
+    """python COMMAND in `folder`, as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def run_here(folder: Path, stage: str, *arguments: str) -> Ended:
+    """python -m stages.STAGE ARGUMENTS in `folder`, inside this process: the same command line without its start."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", [f"stages/{stage}.py", *arguments]),
+        mock.patch.dict(os.environ, clear=False),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # runpy: the stage was imported before
+        os.environ.pop("SIM2STREET_PARAMS", None)
+        _workers_follow(folder)
+        try:
+            runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+_last = Path()
+
+
+def _workers_follow(folder: Path) -> None:
+    """joblib keeps its processes; they stand in the folder where they were started, so another one needs new ones."""
+    from joblib.externals.loky import get_reusable_executor
+
+    global _last
+    if _last not in (Path(), folder):
+        get_reusable_executor().shutdown(wait=True)
+    _last = folder
+
+
+def contents(folder: Path, *without: str) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too, but those whose path begins with one of `without`."""
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(without)}
