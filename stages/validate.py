@@ -71,7 +71,10 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
     found = _check_abilities(translators, ("translator", "rival"), "translators")
     found += _check_abilities(cells, ("segmenter",), "cells")
-    for place, listed in {"exactness": params["exactness"], **{f"cells.{n}": arms for n, arms in cells.items()}}.items():
+    for place, listed in {
+        "exactness": params["exactness"],
+        **{f"cells.{n}": arms for n, arms in cells.items()},
+    }.items():
         for translator in listed:
             if translator not in translators:
                 found.append(unknown(f"{place}.{translator}", list(translators)))

@@ -9,6 +9,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
@@ -68,17 +69,31 @@ def run_here(folder: Path, stage: str, *arguments: str) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
-_last = Path()
+_workers_stand_in: Path | None = None
 
 
 def _workers_follow(folder: Path) -> None:
     """joblib keeps its processes; they stand in the folder where they were started, so another one needs new ones."""
     from joblib.externals.loky import get_reusable_executor
 
-    global _last
-    if _last not in (Path(), folder):
+    global _workers_stand_in
+    if _workers_stand_in != folder:
         get_reusable_executor().shutdown(wait=True)
-    _last = folder
+    _workers_stand_in = folder
+
+
+def merge(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """params with nested changes."""
+    merged = dict(params)
+    for key, value in changes.items():
+        merged[key] = merge(merged[key], value) if isinstance(value, dict) else value
+    return merged
+
+
+def write_params(folder: Path, params: dict[str, Any]) -> None:
+    from ruamel.yaml import YAML
+
+    YAML(typ="safe", pure=True).dump(params, folder / "params.yaml")
 
 
 def contents(folder: Path, *without: str) -> dict[str, bytes]:

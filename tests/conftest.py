@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import ROOT, run_apart, run_here
+from tests.commands import ROOT, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "workers": 1},
@@ -17,20 +17,6 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
     "segment": {"steps": 4, "tick": 2, "batch": 2, "crop": [32, 64]},
 }
-
-
-def merge(params: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """params with nested changes."""
-    merged = dict(params)
-    for key, value in changes.items():
-        merged[key] = merge(merged[key], value) if isinstance(value, dict) else value
-    return merged
-
-
-def write_params(folder: Path, params: dict[str, Any]) -> None:
-    from ruamel.yaml import YAML
-
-    YAML(typ="safe", pure=True).dump(params, folder / "params.yaml")
 
 
 @pytest.fixture(scope="session")

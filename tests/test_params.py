@@ -146,7 +146,9 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
 
 def test_a_cell_needs_its_translator(params):
     params["cells"]["source_only"].append("spigann")
-    assert only(params) == "params.yaml: 'cells.source_only.spigann' is unknown; did you mean 'cells.source_only.spigan'?"
+    assert (
+        only(params) == "params.yaml: 'cells.source_only.spigann' is unknown; did you mean 'cells.source_only.spigan'?"
+    )
 
 
 def test_a_cell_needs_its_translator_with_its_seeds(params):

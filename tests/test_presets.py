@@ -33,7 +33,9 @@ def test_every_preset_merges_and_validates(folder, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_opens_with_what_it_is_and_how_it_is_started(name):
     first = [line for line in (ROOT / f"presets/{name}.yaml").read_text().splitlines()[:8] if line.startswith("#")]
-    assert first and any("make" in line for line in first), f"presets/{name}.yaml has no opening comment with its command"
+    assert first and any("make" in line for line in first), (
+        f"presets/{name}.yaml has no opening comment with its command"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,7 +87,9 @@ def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder)
 
 def test_a_preset_with_an_unknown_key_is_a_sentence_with_its_file(folder):
     Path("presets/mine.yaml").write_text("train:\n  gama: 1.0\n")
-    with pytest.raises(UserError, match=r"^presets/mine\.yaml: 'train\.gama' is unknown; did you mean 'train\.gamma'\?$"):
+    with pytest.raises(
+        UserError, match=r"^presets/mine\.yaml: 'train\.gama' is unknown; did you mean 'train\.gamma'\?$"
+    ):
         presets.apply("mine")
 
 

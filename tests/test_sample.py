@@ -97,7 +97,9 @@ def test_a_coloured_label_is_refused():
 
 
 def test_maps_of_different_sizes_are_refused():
-    members = encode(Sample("a", image=np.zeros((4, 4, 3), np.uint8))) | encode(Sample("a", label=np.zeros(SIZE, np.uint8)))
+    members = encode(Sample("a", image=np.zeros((4, 4, 3), np.uint8))) | encode(
+        Sample("a", label=np.zeros(SIZE, np.uint8))
+    )
     with pytest.raises(UserError, match="the sizes of its maps differ"):
         decode("a", members)
 

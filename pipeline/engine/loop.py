@@ -20,7 +20,7 @@ from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.ema import Ema
 from pipeline.engine.schedules import factor
 from pipeline.engine.settings import RunSettings
-from pipeline.engine.step import Update, run_step
+from pipeline.engine.step import Update, mean_over_ranks, run_step
 from pipeline.files import UserError, progress, write_atomic
 from pipeline.nets.dropout import seed_dropout
 from pipeline.shards.order import uniforms
@@ -165,7 +165,8 @@ def _catch_sigterm() -> list[int]:
 def _close_tick(run: Run, pending: list[dict[str, Tensor]]) -> dict[str, float]:
     """Bring the losses of a tick to the host, check them, and append their means to the curves."""
     names = list(pending[0])
-    table = torch.stack([torch.stack([losses[name].float() for name in names]) for losses in pending]).double().cpu()
+    table = torch.stack([torch.stack([losses[name].float() for name in names]) for losses in pending])
+    table = mean_over_ranks(table).double().cpu()  # so that every rank sees, and refuses, what one of them met
     bad = (~torch.isfinite(table)).nonzero()
     if len(bad):
         first, which = bad[0].tolist()

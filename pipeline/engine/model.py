@@ -7,11 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from pipeline.classes import TABLES, ClassTable
 from pipeline.files import UserError, atomic_dir, read_json, write_atomic, write_json
-from pipeline.methods import method_module
+from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
 
 FILES = ("weights.safetensors", "params.yaml", "classes.json", "card.md", "fingerprint")
@@ -55,15 +56,10 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> Model:
         raise UserError(
             f"{path} is not a model directory: {', '.join(missing)} missing; name one that a training wrote"
         )
-    resolved, listed = read_yaml(path / "params.yaml"), read_json(path / "classes.json")
-    name, params = resolved["method"], resolved["params"]
-    if listed.get("table") not in TABLES:
-        raise UserError(
-            f"{path}/classes.json: class table {listed.get('table')!r} is unknown; known are {', '.join(TABLES)}"
-        )
-    classes = TABLES[listed["table"]]
+    classes = _class_table(path / "classes.json")
+    name, params = _resolved(path / "params.yaml")
     module = method_module(name)
-    nets = module.exported(params, len(classes))
+    nets = _empty_nets(path / "params.yaml", module, params, len(classes))
     try:
         nets.load_state_dict(load_file(path / "weights.safetensors"))
     except (SafetensorError, RuntimeError) as error:
@@ -72,6 +68,37 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> Model:
         ) from None
     nets = nets.to(device).eval().requires_grad_(False)
     return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip())
+
+
+def _class_table(file: Path) -> ClassTable:
+    listed = read_json(file)
+    table = listed.get("table") if isinstance(listed, dict) else None
+    if not isinstance(table, str) or table not in TABLES:
+        raise UserError(f"{file}: class table {table!r} is unknown; known are {', '.join(TABLES)}")
+    return TABLES[table]
+
+
+def _resolved(file: Path) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of a model's method."""
+    content = read_yaml(file)
+    name, params = content.get("method"), content.get("params")
+    if not isinstance(name, str) or not isinstance(params, dict):
+        raise UserError(f"{file} lacks the method or its params; name another model or train it again")
+    if name not in method_names():
+        raise UserError(f"{file}: method '{name}' is unknown; known are {', '.join(method_names())}")
+    return name, params
+
+
+def _empty_nets(file: Path, module: ModuleType, params: dict[str, Any], classes: int) -> nn.ModuleDict:
+    if not hasattr(module, "exported"):
+        raise UserError(
+            f"{file}: {module.__name__.rpartition('.')[2]} is a {module.ABILITY}, which has no trained model"
+        )
+    try:
+        return module.exported(params, classes)
+    except (ValidationError, KeyError, TypeError) as error:
+        what = error.errors()[0]["loc"][-1] if isinstance(error, ValidationError) else error
+        raise UserError(f"{file} was edited or is of another version (see {what}); train the model again") from None
 
 
 def _yaml(value: Any) -> str:

@@ -64,7 +64,7 @@ def average_gradients(parameters: list[Tensor]) -> None:
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:
-    """The mean of a scalar over ranks, without gradient: what a rank divides by so that the average is the global mean."""
+    """The mean over ranks, without gradient: what a rank divides by so that the average is the global mean."""
     value = value.detach().float()
     if several_ranks():
         distributed.all_reduce(value)

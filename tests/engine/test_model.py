@@ -1,0 +1,148 @@
+"""A model directory is complete in itself, loads anywhere, and says what is wrong with it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline.engine.model import FILES, load_model, save_model
+from pipeline.files import UserError
+from tests.commands import contents
+from tests.engine import toy
+
+
+def write(name: str, out: Path) -> Any:
+    """The directory of an untrained model; its nets."""
+    resolved = toy.params(name)
+    nets = toy.method_module(name).exported(resolved, len(toy.CLASSES))
+    random = torch.Generator().manual_seed(0)
+    for value in nets.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(torch.rand(value.shape, generator=random) / 4)
+    save_model(out, name, nets, resolved, toy.CLASSES.name, "f" * 64, "# card\n")
+    return nets.eval()
+
+
+def output(name: str, nets: Any) -> torch.Tensor:
+    """What the nets make of an odd picture."""
+    module = toy.method_module(name)
+    picture = torch.rand(1, 3, 37, 53, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.inference_mode():
+        return (module.translate if module.ABILITY == "translator" else module.logits)(nets, picture)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write("source_only", tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("name", toy.METHODS)
+def test_a_model_loads_elsewhere_and_does_the_same(name, tmp_path):
+    nets = write(name, tmp_path / "here")
+    shutil.move(tmp_path / "here", tmp_path / "far/away")
+    model = load_model(tmp_path / "far/away")
+    expected = output(name, nets)
+    assert expected.shape[-2:] == (37, 53) and expected.std() > 0
+    assert torch.equal(output(name, model.nets), expected)
+    assert (model.name, model.classes, model.params) == (name, toy.CLASSES, toy.params(name))
+    assert not model.nets.training and not any(p.requires_grad for p in model.nets.parameters())
+
+
+@pytest.mark.parametrize("name", toy.METHODS)
+def test_a_model_directory_holds_five_files_and_the_same_bytes_each_time(name, tmp_path):
+    for folder in ("one", "two"):
+        write(name, tmp_path / folder)
+    assert set(contents(tmp_path / "one")) == set(FILES)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_trained_directory_says_how_it_came_about(trained):
+    folder = trained / "models/translators/spigan/0"
+    assert set(contents(folder)) == set(FILES)
+    card = (folder / "card.md").read_text()
+    for words in (
+        "# spigan, seed 0",
+        "8 steps of 2 pictures",
+        "source: 8 pictures",
+        "lite0",
+        "torch ",
+        "cpu, 1 threads",
+    ):
+        assert words in card, words
+    assert str(trained) not in card  # nothing of this machine's folders
+    model = load_model(folder)
+    assert set(model.nets) == {"G"} and set(model.params) == {"train", "spigan"} and len(model.fingerprint) == 64
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=f"model is not a model directory: {name} missing"):
+        load_model(folder)
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a model directory: weights.safetensors, params.yaml, "):
+        load_model(tmp_path / "nowhere")
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_weights_of_another_shape_are_a_sentence(folder):
+    edit(folder / "params.yaml", "width: 8", "width: 16")
+    assert "weights.safetensors does not fit its params.yaml" in refused(folder)
+
+
+def test_weights_that_lack_a_tensor_are_a_sentence(folder):
+    file = folder / "weights.safetensors"
+    tensors = load_file(file)
+    lost = sorted(tensors)[0]
+    save_file({name: value for name, value in tensors.items() if name != lost}, file)
+    assert "does not fit its params.yaml" in refused(folder) and lost in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\x80\x04" * 50]
+)
+def test_damaged_weights_are_a_sentence(folder, spoil):
+    file = folder / "weights.safetensors"
+    file.write_bytes(spoil(file.read_bytes()))
+    assert "weights.safetensors does not fit" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("method: source_only", "method: sorce_only", "method 'sorce_only' is unknown; known are"),
+        ("method: source_only", "method: none", "none is a rival, which has no trained model"),
+        ("method: source_only", "name: source_only", "params.yaml lacks the method"),
+        ("width: 8", "width: broad", "params.yaml was edited or is of another version (see width)"),
+        ("width: 8", "girth: 8", "params.yaml was edited or is of another version (see girth)"),
+        ("segment:", "segmant:", "params.yaml was edited or is of another version (see 'segment')"),
+    ],
+)
+def test_edited_parameters_are_a_sentence(folder, old, new, words):
+    edit(folder / "params.yaml", old, new)
+    assert words in refused(folder)
+
+
+@pytest.mark.parametrize("content", [{"table": "cityscapes20"}, {}, ["cityscapes19"], {"table": ["a"]}])
+def test_an_unknown_class_table_is_a_sentence(folder, content):
+    (folder / "classes.json").write_text(json.dumps(content))
+    assert "classes.json" in refused(folder) and "cityscapes19" in refused(folder)

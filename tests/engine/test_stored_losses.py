@@ -1,0 +1,39 @@
+"""The first four steps of every method have the losses that they had when the method was written.
+
+A change of the code that is meant to change nothing shows here first. Where a change is meant:
+
+    STORE_LOSSES=1 python -m pytest tests/engine/test_stored_losses.py
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine.loop import train
+from tests.engine import toy
+
+STORED = Path(__file__).parent / "stored_losses.json"
+AGAIN = "if this is meant, store them again: STORE_LOSSES=1 python -m pytest tests/engine/test_stored_losses.py"
+
+
+def first_losses(name: str, scratch: Path) -> dict[str, list[float]]:
+    block = toy.method_module(name).BLOCKS[0]
+    run = toy.start(name, scratch, {block: {"steps": 4, "tick": 1}})
+    train(run, toy.Drawn(name), name)
+    return {column: [row[i] for row in run.rows] for i, column in enumerate(run.columns) if i > 1}
+
+
+@pytest.mark.parametrize("name", toy.METHODS)
+def test_the_first_losses_are_the_stored_ones(name, tmp_path):
+    losses = first_losses(name, tmp_path)
+    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    if os.environ.get("STORE_LOSSES"):
+        stored[name] = losses
+        STORED.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+        return
+    assert name in stored, f"{name} has no stored losses yet; {AGAIN}"
+    assert list(losses) == list(stored[name]), AGAIN
+    for loss, values in losses.items():
+        assert values == pytest.approx(stored[name][loss], rel=1e-4), f"{loss}: {AGAIN}"

@@ -1,0 +1,127 @@
+"""Every method that is trained, at a size that trains in a second, on drawn pictures or on the small world's shards.
+
+A new method is taken in by itself: its nets' sizes come from TOY or, where TOY has no block of its name, from
+presets/default.yaml.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from pipeline.classes import TABLES
+from pipeline.engine.checkpoint import Checkpoints
+from pipeline.engine.loop import Run
+from pipeline.engine.session import RUN_MODELS, resolve
+from pipeline.engine.settings import RunSettings
+from pipeline.methods import method_module, method_names
+from pipeline.params import read_yaml
+from pipeline.shards.augment_settings import AugmentSettings
+from pipeline.shards.batch import Batch
+from pipeline.shards.feed import ShardFeed
+from stages.inputs import open_sets
+from tests.commands import ROOT, merge
+
+RUN = {"steps": 8, "batch": 2, "tick": 2, "crop": [32, 32], "flip": 0.5, "jitter": 0.1, "ema": 0.9, "clip": 0.0}
+TOY: dict[str, Any] = {
+    "train": RUN | {"lr": 2e-4, "schedule": "linear", "alpha": 1.0, "beta": 0.5, "gamma": 0.1, "delta": 0.33},
+    "segment": RUN | {"lr": 2e-3, "schedule": "poly", "weight_decay": 1e-4, "net": "small", "width": 8, "vgg16": None},
+    "spigan": {
+        "generator_width": 8, "generator_blocks": 1, "upsampling": "resize", "discriminator_width": 8,
+        "discriminator_layers": 2, "task_net": "small", "task_width": 8, "task_lr": 1e-3, "vgg16": None,
+        "features": "lite0", "features_file": None, "depth": "log", "depth_reach": 100.0,
+    },
+}  # fmt: skip
+CLASSES = TABLES["cityscapes19"]
+METHODS = [name for name in method_names() if hasattr(method_module(name), "build")]
+
+
+def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The resolved parameters of a method."""
+    default = read_yaml(ROOT / "presets/default.yaml")
+    return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
+
+
+def settings_of(name: str, resolved: dict[str, Any]) -> RunSettings:
+    block = method_module(name).BLOCKS[0]
+    return RUN_MODELS[block](**resolved[block])
+
+
+def build(name: str, changes: dict[str, Any] | None = None, seed: int = 0) -> Any:
+    """The method, ready for a step."""
+    method = method_module(name).build(params(name, changes), len(CLASSES), seed)
+    method.nets.train()
+    return method
+
+
+def fabric() -> Fabric:
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def start(
+    name: str, scratch: Path, changes: dict[str, Any] | None = None, over: Fabric | None = None, seed: int = 0
+) -> Run:
+    """A run with its checkpoints in `scratch`."""
+    settings = settings_of(name, params(name, changes))
+    return Run(build(name, changes, seed), settings, over or fabric(), Checkpoints(name, "toy", scratch), seed)
+
+
+# -- drawn pictures -----------------------------------------------------------------------------------------------
+
+
+class Drawn:
+    """Batches of smooth random pictures with all that a method asks for: the same on every machine, from no file."""
+
+    waited = 0.0
+
+    def __init__(self, name: str, batch: int = 2, size: tuple[int, int] = (32, 32)) -> None:
+        self.domains, self.batch, self.size = method_module(name).DOMAINS, batch, size
+
+    def batches(self, start: int) -> Iterator[SimpleNamespace]:
+        step = start
+        while True:
+            yield SimpleNamespace(**{name: self._batch(name, parts, step) for name, parts in self.domains.items()})
+            step += 1
+
+    def _batch(self, domain: str, parts: tuple[str, ...], step: int) -> Batch:
+        random = np.random.RandomState(1000 * step + len(domain))  # legacy, and so never changed by NumPy
+        positions = np.arange(self.batch, dtype=np.int64) + step * self.batch
+        made = Batch(domain, [str(p) for p in positions], positions)
+        field = self._field(random)
+        drawn = {
+            "image": lambda: torch.tanh(self._field(random, 3)),
+            "label": lambda: (field[:, 0] * 3).round().long().abs().clamp(0, len(CLASSES) - 1),
+            "instance": lambda: (field[:, 0] * 2).round().long().abs(),
+            "depth": lambda: (field * 30).abs() + 2,
+            "flow": lambda: self._field(random, 2),
+            "flow_back": lambda: self._field(random, 2),
+        }
+        for part in parts:
+            setattr(made, part, drawn[part]())
+        for part in ("flow", "flow_back"):
+            if part in parts:
+                setattr(made, f"{part}_valid", torch.ones(self.batch, 1, *self.size, dtype=torch.bool))
+        if made.label is not None:
+            made.label[:, :3, :5] = 255
+        if made.depth is not None:
+            made.depth[:, :, :4] = float("inf")
+        return made
+
+    def _field(self, random: np.random.RandomState, channels: int = 1) -> torch.Tensor:
+        rough = torch.from_numpy(random.uniform(-2, 2, (self.batch, channels, 4, 4))).float()
+        return torch.nn.functional.interpolate(rough, self.size, mode="bilinear", align_corners=True)
+
+
+# -- the small world ----------------------------------------------------------------------------------------------
+
+
+def shards(name: str, run: Run) -> ShardFeed:
+    """What stages.train or stages.segment would feed the method with, where the small world is the current folder."""
+    module, settings = method_module(name), run.settings
+    sets = open_sets(module.DOMAINS, Path("data/shards/source"))
+    augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
+    return ShardFeed(sets, module.DOMAINS, settings.batch, run.seed, augment, run.fabric)
