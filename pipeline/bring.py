@@ -1,9 +1,9 @@
 """Bring a data set to data/raw/NAME, where the graph sees its digest: python -m pipeline.bring camvid path/to/camvid.tar
 
 The layout is checked where the data lie; only then is data/raw/NAME made, all of it or nothing. It is a real folder of
-hard links to the files that a reader may ask for: no second copy on the disk, and nothing that another program could
-mistake for its own. Across file systems, or where links to somebody else's files are forbidden, the files are copied.
-Without a path it looks into the folder of archives that SIM2STREET_DATA names.
+hard links to the files that a reader may ask for: no second copy on the disk, and, unlike a folder with links to
+folders, DVC hashes all that is in it. Across file systems, or where links to somebody else's files are forbidden, the
+files are copied. Without a path it looks into the folder of archives that SIM2STREET_DATA names.
 """
 
 import argparse

@@ -35,18 +35,16 @@ def _pictures(shards: ShardSet, most: int, label: str) -> Iterator[np.ndarray]:
 
 def descriptors(net: FeatureNet, shards: ShardSet, most: int) -> np.ndarray:
     """Pooled features, float64 (n, D), of at most `most` pictures."""
+    device, rows = next(net.parameters()).device, []
     with torch.inference_mode():
-        rows = [
-            net.descriptor(to_tensor(picture))[0].double().numpy()
-            for picture in _pictures(shards, most, str(shards.path))
-        ]
+        for picture in _pictures(shards, most, str(shards.path)):
+            rows.append(net.descriptor(to_tensor(picture, device))[0].double().cpu().numpy())
     return np.stack(rows)
 
 
-def distances(translated: ShardSet, target: ShardSet, network: str, file: str | None, most: int) -> dict[str, float]:
+def distances(translated: ShardSet, target: ShardSet, net: FeatureNet, most: int) -> dict[str, float]:
     """Frechet and kernel distance between translated and target pictures; the names carry network and counts."""
-    net = feature_net(network, file)
-    return distribution.distances(descriptors(net, translated, most), descriptors(net, target, most), network)
+    return distribution.distances(descriptors(net, translated, most), descriptors(net, target, most), net.name)
 
 
 def preservation(judge: Model, source: ShardSet, translated: ShardSet, most: int) -> dict[str, Any]:

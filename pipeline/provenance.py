@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import sys
+from pathlib import Path
 from typing import Any
 
 from pipeline.files import digest, sha256_file
 
+ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -30,10 +32,12 @@ def versions() -> dict[str, str]:
 
 
 def code_digest() -> str:
-    """Digest of every module of the project that this process has loaded."""
-    loaded = {name: getattr(module, "__file__", None) for name, module in sorted(sys.modules.items())}
-    ours = {name: file for name, file in loaded.items() if file and name.split(".")[0] in ("pipeline", "stages")}
-    return digest({name: sha256_file(file) for name, file in ours.items()})
+    """Digest of every file of the project that this process has loaded, the stage's own (`__main__`) among them."""
+    files = {
+        Path(file).resolve() for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))
+    }
+    ours = {file.relative_to(ROOT) for file in files if file.is_relative_to(ROOT)}
+    return digest({str(file): sha256_file(ROOT / file) for file in ours if file.parts[0] in ("pipeline", "stages")})
 
 
 def fingerprint(parameters: Any, inputs: Any) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from pipeline.files import UserError
@@ -42,5 +43,6 @@ def run(
 
 
 def _stop(sentence: str) -> None:
+    warnings.simplefilter("ignore")  # joblib's, about work that the error has made needless
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)

@@ -1,12 +1,23 @@
-"""Where the sets of pictures lie that a method is trained on."""
+"""What a training starts from: its method, and the sets of pictures that it is trained on."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 
+from pipeline.files import UserError
+from pipeline.methods import method_module
 from pipeline.shards.feed import Joined, ShardSource
 from pipeline.shards.index import ShardSet
 
 TARGET_TRAIN, TARGET_TRAIN_LABELS = Path("data/shards/target_train"), Path("data/shards/target_train_labels")
+
+
+def method_with(ability: str, name: str) -> ModuleType:
+    """The method `name`; a UserError where it is of another kind, and so would be trained into nonsense."""
+    module = method_module(name)
+    if ability != module.ABILITY:
+        raise UserError(f"method '{name}' is a {module.ABILITY}, not a {ability}")
+    return module
 
 
 def open_sets(domains: Mapping[str, tuple[str, ...]], source: Path) -> dict[str, ShardSource]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline.engine.settings import DeviceSettings
 from pipeline.params import Parameters, block, load
 from stages.common import Arguments, parser, run
 
@@ -24,17 +25,21 @@ def main(given: Arguments) -> None:
     from pipeline.engine.model import load_model
     from pipeline.files import write_json
     from pipeline.judging import distances, preservation
+    from pipeline.nets.perceptual import feature_net
     from pipeline.shards.index import ShardSet
 
-    settings = block(load(), "measure", MeasureSettings)
+    params = load()
+    settings = block(params, "measure", MeasureSettings)
     source, target = ShardSet.open("data/shards/source"), ShardSet.open("data/shards/target_train")
     translated = ShardSet.open(f"data/translated/{given.translator}/{given.seed}")
-    judge = load_model(f"models/segmenters/source_only/none/{given.seed}")
+    accelerator = block(params, "device", DeviceSettings).accelerator
+    judge = load_model(f"models/segmenters/source_only/none/{given.seed}", accelerator)
+    net = feature_net(settings.network, settings.network_file).to(next(judge.nets.parameters()).device)
     row = {
         "translator": given.translator,
         "seed": given.seed,
         "pictures": len(translated),
-        "distances": distances(translated, target, settings.network, settings.network_file, settings.pictures),
+        "distances": distances(translated, target, net, settings.pictures),
         "label_preservation": preservation(judge, source, translated, settings.pictures),
     }
     write_json(Path(f"results/measure/{given.translator}/{given.seed}.json"), row)

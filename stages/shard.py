@@ -27,6 +27,8 @@ def main(given: Arguments) -> None:
         made = source_samples(block(params, "source", SourceSettings), Path("data/raw"), Path("data/fixed/source"))
     elif given.set in TARGET_PARTS:
         made = target_samples(block(params, "target", TargetSettings), Path("data/raw"), *TARGET_PARTS[given.set])
+    elif given.set == "sequences" and not given.name:
+        raise UserError("'sequences' needs the name of a folder in data/raw, like world_sequences")
     elif given.set == "sequences":
         made = sequence_samples(Path("data/raw") / given.name, Path("data/flow") / given.name)
     else:

@@ -8,11 +8,10 @@ from stages.common import Arguments, parser, run
 
 def main(given: Arguments) -> None:
     from pipeline.engine.session import run_training
-    from pipeline.methods import method_module
-    from stages.inputs import open_sets
+    from stages.inputs import method_with, open_sets
 
     name, seed = given.method, given.seed
-    sets = open_sets(method_module(name).DOMAINS, Path("data/shards/source"))
+    sets = open_sets(method_with("translator", name).DOMAINS, Path("data/shards/source"))
     results = Path("results")
     run_training(
         name, seed, load(), sets,

@@ -5,11 +5,13 @@ python -m stages.translate --model models/translators/spigan/0 --images PATH --o
 """
 
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import UserError
+from pipeline.engine.settings import DeviceSettings
+from pipeline.files import UserError, problems
 from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
 from stages.common import Arguments, parser, run
@@ -41,7 +43,7 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     if module.ABILITY == "translator":
         from pipeline.engine.model import load_model
 
-        model = load_model(f"models/translators/{name}/{seed}")
+        model = load_model(f"models/translators/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
         make, inputs = partial(_through_net, model, source), [source.digest, model.fingerprint]
     elif module.ABILITY == "rival":
         make, inputs = rival(name, module, own, seed, source), [source.digest]
@@ -84,7 +86,7 @@ def _picture_through(model: Any, picture: Any) -> Any:
 def translate_folder(given: Arguments) -> None:
     """Any folder of pictures, of any size and aspect; one output PNG each, under the same name."""
     from pipeline.engine.model import load_model
-    from pipeline.files import encode_png, problems, progress, read_image, write_atomic
+    from pipeline.files import encode_png, progress, read_image, write_atomic
 
     if not given.images or not given.out:
         raise UserError("--model needs --images (a folder of pictures) and --out (a folder to write)")
@@ -98,6 +100,7 @@ def translate_folder(given: Arguments) -> None:
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
     if not paths:
         raise UserError(f"{root} holds no PNG or JPEG pictures")
+    _check_names(paths, root)
     bad = []
     for path in progress(paths, f"translate {root.name}"):
         try:
@@ -109,6 +112,14 @@ def translate_folder(given: Arguments) -> None:
     if bad:
         raise problems(f"{len(bad)} of {len(paths)} pictures could not be translated; the others are in {out}:", bad)
     print(f"{len(paths)} pictures in {out}")
+
+
+def _check_names(paths: list[Path], root: Path) -> None:
+    """Two pictures must not become one file."""
+    uses = Counter(path.with_suffix("") for path in paths)
+    twice = [str(path.relative_to(root)) for path in paths if uses[path.with_suffix("")] > 1]
+    if twice:
+        raise problems(f"{root}: pictures that differ in their ending alone would become one PNG; rename them:", twice)
 
 
 def _check_needs(model: Any, given: Arguments) -> None:

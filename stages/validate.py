@@ -21,7 +21,8 @@ LISTS = ("simulate", "sequences", "flow_pairs", "seeds", "translators", "cells",
 
 
 def main(given: Arguments) -> None:
-    problems = check(load())
+    params = load()
+    problems = check(params) or check_files(params)
     if problems:
         raise UserError("\n".join(problems))
     write_atomic(Path("results/validated"), "params.yaml is valid\n")
@@ -57,6 +58,17 @@ def check(params: dict[str, Any]) -> list[str]:
         except (UserError, ValidationError) as error:
             found.append(str(error))
     return found + _check_lists(params)
+
+
+def check_files(params: dict[str, Any]) -> list[str]:
+    """Weight files are named long before they are needed."""
+    named = [("segment", "vgg16"), ("spigan", "vgg16"), ("spigan", "features_file"), ("measure", "network_file")]
+    given = {f"{block}.{key}": params[block].get(key) for block, key in named if isinstance(params.get(block), dict)}
+    return [
+        f"params.yaml: {place} names {path}, which is not there; docs/presets.md says how to make it, null does without"
+        for place, path in given.items()
+        if isinstance(path, str) and not Path(path).is_file()
+    ]
 
 
 def _check_lists(params: dict[str, Any]) -> list[str]:

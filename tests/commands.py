@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,10 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
 
 
-def run_apart(folder: Path, *command: str, timeout: float = 120) -> Ended:
-    """python COMMAND in `folder`, as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout
-    )
+def run_apart(folder: Path, *command: str, before: Sequence[str] = ()) -> Ended:
+    """python COMMAND in `folder`, as a process of its own; `before` stands before python."""
+    whole = [*before, sys.executable, *command]
+    done = subprocess.run(whole, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 

@@ -15,7 +15,7 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "shard": {"samples_per_shard": 3},
     "device": {"accelerator": "cpu", "threads": 1},
     "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
-    "segment": {"steps": 4, "tick": 2, "batch": 2, "crop": [32, 64]},
+    "segment": {"steps": 6, "tick": 2, "batch": 2, "crop": [32, 64]},
 }
 
 

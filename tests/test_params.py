@@ -70,7 +70,7 @@ def test_an_unknown_key_like_nothing_known_lists_what_there_is(params):
         ("world.size", [100, 256], ["world.size", "divisible by 8"]),
         ("world.source", True, ["world.source", "True", "integer"]),
         ("shard.height", 10, ["shard", "height and width"]),
-        ("train.tick", 7, ["train", "tick (7)", "divide steps (400)"]),
+        ("train.tick", 7, ["train", "tick (7)", "divide steps ("]),
     ],
 )
 def test_a_wrong_value_is_a_sentence_with_its_place(params, place, value, words):
@@ -139,6 +139,13 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
         if field not in params[name]
     }
     assert not lacking, f"presets/default.yaml lacks {', '.join(sorted(lacking))}"
+
+
+@pytest.mark.parametrize("place", ["segment.vgg16", "spigan.vgg16", "spigan.features_file", "measure.network_file"])
+def test_a_file_of_weights_that_is_not_there_is_told_before_anything_runs(params, place):
+    block, key = place.split(".")
+    params[block][key] = "somewhere/weights.pth"
+    assert only(params).startswith(f"params.yaml: {place} names somewhere/weights.pth, which is not there")
 
 
 # -- the lists that choose what runs ------------------------------------------------------------------------------

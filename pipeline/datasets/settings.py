@@ -25,4 +25,6 @@ class TargetSettings(Parameters):
     name: str = "world_target"
     layout: Literal["cityscapes", "kitti", "vistas", "camvid", "idd_lite", "folder"] = "cityscapes"
     inside: str = ""
+    version: str = ""  # of vistas, "v1.2" or "v2.0", where a package holds both
+    classes: str = "cityscapes19"  # of folder: the table of its labels
     dev_share: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -20,7 +20,7 @@ class Checkpoints:
         if self._stage.exists():
             for other in self._stage.iterdir():
                 if other != self.folder:
-                    shutil.rmtree(other)
+                    shutil.rmtree(other, ignore_errors=True)  # another rank may be at it too
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, step: int, state: dict[str, Any]) -> None:

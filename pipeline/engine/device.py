@@ -37,15 +37,22 @@ def launch(settings: DeviceSettings) -> Fabric:
     precision = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "32-true"
-    several = settings.devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    devices, nodes = _places(settings)
     fabric = Fabric(
         accelerator=settings.accelerator,
-        devices=settings.devices,
+        devices=devices,
+        num_nodes=nodes,
         precision=precision,
-        strategy="ddp" if several else "auto",
+        strategy="ddp" if devices * nodes > 1 else "auto",
     )
     fabric.launch()
     return fabric
+
+
+def _places(settings: DeviceSettings) -> tuple[int, int]:
+    """Processes on this machine, and machines: torchrun's where it started this process, else device.devices on one."""
+    here, everywhere = (int(os.environ.get(name, "0")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    return (here, everywhere // here) if here else (settings.devices, 1)
 
 
 def describe(fabric: Fabric) -> str:

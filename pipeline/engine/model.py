@@ -45,8 +45,11 @@ def save_model(
         write_atomic(folder / "fingerprint", fingerprint + "\n")
 
 
-def load_model(path: Path | str, device: torch.device | str = "cpu") -> Model:
-    """Read a model directory; what is missing or does not fit is named in a sentence."""
+def load_model(path: Path | str, accelerator: str = "auto") -> Model:
+    """Read a model directory, onto the GPU where there is one and `accelerator` (as in params.yaml) allows it.
+
+    Raises UserError for what is missing or does not fit.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -66,7 +69,8 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> Model:
         raise UserError(
             f"{path}/weights.safetensors does not fit its params.yaml: {' '.join(str(error).split())[:400]}"
         ) from None
-    nets = nets.to(device).eval().requires_grad_(False)
+    cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
+    nets = nets.to("cuda" if cuda else "cpu").eval().requires_grad_(False)
     return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip())
 
 

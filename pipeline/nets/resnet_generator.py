@@ -73,11 +73,13 @@ def _doubling(channels_in: int, channels: int, up: str) -> nn.Module:
 def pad_to_multiple(image: torch.Tensor, multiple: int = MULTIPLE) -> tuple[torch.Tensor, Callable[[Picture], Picture]]:
     """Extend NCHW on all sides to multiples of `multiple`; returns it and the function that cuts (..., H, W) back.
 
-    Borders are reflected, or repeated where the picture is too small to reflect.
+    Borders are reflected, or repeated where the picture is too small to reflect. At least two multiples, as the
+    residual blocks reflect a border themselves.
     """
     height, width = image.shape[-2:]
-    top, left = (-height % multiple) // 2, (-width % multiple) // 2
-    sides = (left, -width % multiple - left, top, -height % multiple - top)
+    below, beside = (max(-length % multiple, 2 * multiple - length) for length in (height, width))
+    top, left = below // 2, beside // 2
+    sides = (left, beside - left, top, below - top)
     mode = "reflect" if max(sides[:2]) < width and max(sides[2:]) < height else "replicate"
     padded = F.pad(image, sides, mode=mode) if any(sides) else image
 

@@ -29,38 +29,43 @@ CONSTANT = "validate"  # writes the same line whatever its code is; it lists wha
 # -- code ---------------------------------------------------------------------------------------------------------
 
 
+@cache
 def module_file(dotted: str) -> Path | None:
+    """The file of a module of this project; None for other modules and for names inside a module."""
+    if dotted.partition(".")[0] not in ("pipeline", "stages"):
+        return None
     base = ROOT / dotted.replace(".", "/")
     return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
 
 
 @cache
-def imports(file: Path) -> frozenset[Path]:
-    """Files of this project that a file imports anywhere, inside functions too, with the packages on the way."""
-    found: set[Path] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+def imported_names(file: Path, in_functions: bool = True) -> frozenset[str]:
+    """Dotted names that a file imports: anywhere, or only where importing the file itself loads them."""
+    tree, names = ast.parse(file.read_text()), set()
+    for node in ast.walk(tree) if in_functions else tree.body:
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level and node.module, f"{file}: write imports in full, this test follows no relative ones"
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] in ("pipeline", "stages"):
-                found |= {f for i in range(len(parts)) if (f := module_file(".".join(parts[: i + 1])))}
-    return frozenset(found)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
-def closure(files: set[Path]) -> set[str]:
-    """All that these files import, however indirectly, and themselves; without what is exempt."""
+def loaded_files(files: set[Path], in_functions: bool = True) -> set[Path]:
+    """All files of this project that these import, however indirectly, with the packages on the way; and themselves."""
     seen, todo = set(), list(files)
     while todo:
         if (file := todo.pop()) not in seen:
             seen.add(file)
-            todo += imports(file)
-    names = {str(file.relative_to(ROOT)) for file in seen if not only_a_docstring(file)}
+            for name in imported_names(file, in_functions):
+                parts = name.split(".")
+                todo += [f for i in range(len(parts)) if (f := module_file(".".join(parts[: i + 1])))]
+    return seen
+
+
+def closure(files: set[Path]) -> set[str]:
+    """The code that these files run, without what is exempt."""
+    names = {str(file.relative_to(ROOT)) for file in loaded_files(files) if not only_a_docstring(file)}
     return {name for name in names if not name.startswith(tuple(EXEMPT))}
 
 
@@ -175,7 +180,7 @@ def test_a_training_lists_the_parameters_that_it_reads(name):
 @pytest.mark.parametrize("name", [name for name in STAGES if name.startswith("translate_")])
 def test_a_translation_lists_the_parameters_that_it_reads(name):
     module = method_module(name.partition("_")[2])
-    own = module.BLOCKS if module.ABILITY == "rival" else ()  # a trained model brings its parameters along
+    own = module.BLOCKS if module.ABILITY == "rival" else ("device",)  # a trained model brings its parameters along
     wanted = {key for block in ("shard", *own) for key in leaves(PARAMS[block], block)}
     listed = declared_params(STAGES[name])
     assert wanted == listed, difference(f"params of {name}", wanted, listed)
@@ -208,3 +213,26 @@ def test_params_yaml_is_the_default_preset():
     if status.returncode == 1:
         pytest.skip("params.yaml holds your own changes")
     assert (ROOT / "params.yaml").read_text() == (ROOT / "presets/default.yaml").read_text()
+
+
+# -- starting fast ------------------------------------------------------------------------------------------------
+
+
+def libraries(files: set[Path], in_functions: bool = True) -> set[str]:
+    return {name.partition(".")[0] for file in files for name in imported_names(file, in_functions)}
+
+
+@pytest.mark.parametrize("file", sorted({stage_file(stage) for stage in STAGES.values()}), ids=lambda file: file.stem)
+def test_the_file_of_a_stage_loads_nothing_heavy_by_itself(file):
+    heavy = {"torch", "torchvision", "kornia", "lightning_fabric", "mlflow", "dvc", "pandas", "matplotlib", "pyarrow"}
+    assert not libraries(loaded_files({file}, in_functions=False), in_functions=False) & heavy
+
+
+@pytest.mark.parametrize("name", ["simulate", "fix_labels", "optical_flow", "shard"])
+def test_data_stages_never_load_torch(name):
+    assert not libraries(loaded_files({ROOT / f"stages/{name}.py"})) & {"torch", "torchvision", "kornia"}
+
+
+def test_training_loads_neither_dvc_nor_mlflow_before_it_needs_them():
+    files = loaded_files({ROOT / f"stages/{name}.py" for name in ("train", "translate", "segment")})
+    assert not libraries(files, in_functions=False) & {"dvc", "mlflow"}

@@ -1,0 +1,66 @@
+"""Train every method for a few steps on the small world in the current folder: python ranks.py OUT, also under torchrun.
+
+In double precision: in single precision the last bits of a gradient that should be zero (a bias in front of an instance
+norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipeline.engine.device import launch
+from pipeline.engine.loop import Run, train
+from pipeline.engine.settings import DeviceSettings
+from tests.engine import toy
+
+CHANGES = {"steps": 4, "tick": 2, "clip": 1.0}
+
+
+class Double:
+    """A feed whose pictures and depths are in double precision."""
+
+    def __init__(self, feed: Any) -> None:
+        self.feed, self.waited = feed, 0.0
+
+    def batches(self, start: int) -> Iterator[SimpleNamespace]:
+        for batch in self.feed.batches(start):
+            for domain in vars(batch).values():
+                for name, value in vars(domain).items():
+                    if isinstance(value, torch.Tensor) and value.is_floating_point():
+                        setattr(domain, name, value.double())
+            yield batch
+
+
+def trained(name: str, fabric: Any, scratch: Path) -> dict[str, Any]:
+    """Weights and curves of a method."""
+    resolved = toy.params(name, {toy.method_module(name).BLOCKS[0]: CHANGES})
+    method = toy.method_module(name).build(resolved, len(toy.CLASSES), 0)
+    for held in (method.nets, *vars(method).values()):
+        if isinstance(held, nn.Module):
+            held.double()
+    run = Run(method, toy.settings_of(name, resolved), fabric, toy.Checkpoints(name, "ranks", scratch), 0)
+    train(run, Double(toy.shards(name, run)), name)
+    return {
+        "nets": run.method.nets.state_dict(),
+        "ema": run.nets.state_dict(),
+        "columns": run.columns,
+        "rows": run.rows,
+    }
+
+
+def main(out: str) -> None:
+    fabric = launch(DeviceSettings(accelerator="cpu", threads=1))
+    with tempfile.TemporaryDirectory() as scratch:
+        made = {name: trained(name, fabric, Path(scratch)) for name in toy.METHODS}
+    if fabric.global_rank == 0:
+        torch.save({"ranks": fabric.world_size, "methods": made}, out)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,50 @@
+"""Two processes that share a batch train as one process does."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.files import read_json
+from tests.commands import ROOT, contents, run_apart
+from tests.engine import toy
+from tests.engine.ranks import trained as train_alone
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture(scope="module")
+def together(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each method comes to on two processes."""
+    out = tmp_path_factory.mktemp("ranks") / "two.pt"
+    ended = run_apart(world, *TORCHRUN, str(ROOT / "tests/engine/ranks.py"), str(out))
+    assert ended.code == 0, ended.err
+    loaded = torch.load(out, weights_only=True)
+    assert loaded["ranks"] == 2
+    return loaded["methods"]
+
+
+@pytest.mark.parametrize("name", toy.METHODS)
+def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
+    one, two = train_alone(name, toy.fabric(), tmp_path), together[name]
+    for kind in ("nets", "ema"):
+        assert list(one[kind]) == list(two[kind])
+        for key, value in one[kind].items():
+            torch.testing.assert_close(
+                two[kind][key], value, rtol=1e-5, atol=1e-7, msg=lambda m, key=key: f"{key}: {m}"
+            )
+    assert one["columns"] == two["columns"]
+    for a, b in zip(one["rows"], two["rows"], strict=True):
+        assert b == pytest.approx(a, rel=1e-5)
+
+
+def test_a_training_stage_runs_under_torchrun(trained, copy):
+    folder = copy(trained, "data/shards")
+    ended = run_apart(folder, *TORCHRUN, "-m", "stages.train", "spigan", "0")
+    assert ended.code == 0, ended.err
+    one, two = (read_json(root / "results/train/spigan/0/curves.json") for root in (trained, folder))
+    for a, b in zip(one["curves"], two["curves"], strict=True):
+        assert b == pytest.approx(a, rel=1e-4)  # single precision: see ranks.py
+    assert "2 process(es)" in (folder / "models/translators/spigan/0/card.md").read_text()
+    assert not contents(folder / ".scratch")

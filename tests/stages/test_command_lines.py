@@ -1,0 +1,171 @@
+"""What a person does with a trained model and with data of their own, by the command lines that the README names."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.files import decode_image, encode_jpeg, encode_png
+from tests.commands import Ended, contents, run_apart, run_here
+
+KEYS = {
+    "dataset", "split", "pictures", "protocol", "miou", "miou19", "miou16", "miou13", "miou7", "pixel_accuracy", "iou",
+    "protocols", "confusion",
+}  # fmt: skip
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder of pictures of odd sizes and kinds, one below another folder."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "my pictures"
+    (folder / "more").mkdir(parents=True)
+    for name, size in (("a.png", (37, 53)), ("b.png", (5, 300)), ("more/c.png", (64, 1))):
+        (folder / name).write_bytes(encode_png(random.integers(0, 256, (*size, 3), dtype=np.uint8)))
+    (folder / "photo.JPG").write_bytes(encode_jpeg(random.integers(0, 256, (33, 20, 3), dtype=np.uint8)))
+    (folder / "grey.png").write_bytes(encode_png(random.integers(0, 256, (8, 8), dtype=np.uint8)))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def translate(trained: Path, images: Path, *more: str, model: str = "translators/spigan/0") -> Ended:
+    directory = str(trained / "models" / model)
+    return run_here(images.parent, "translate", "--model", directory, "--images", images.name, "--out", "out", *more)
+
+
+def test_a_folder_of_pictures_of_any_size_is_translated(trained, images):
+    ended = translate(trained, images)
+    assert ended.code == 0 and ended.out == "5 pictures in out\n", ended.err
+    sizes = {name: decode_image(data, name).shape for name, data in contents(images.parent / "out").items()}
+    assert sizes == {
+        "a.png": (37, 53, 3), "b.png": (5, 300, 3), "more/c.png": (64, 1, 3), "photo.png": (33, 20, 3), "grey.png": (8, 8, 3),
+    }  # fmt: skip
+
+
+def test_the_same_picture_becomes_the_same_bytes(trained, images):
+    first = translate(trained, images), contents(images.parent / "out")
+    assert (translate(trained, images), contents(images.parent / "out")) == first
+
+
+def test_a_translation_is_that_of_the_stage(trained, tmp_path):
+    """The pictures of the shards through the folder's command are those that translate_spigan wrote."""
+    from pipeline.shards.index import ShardSet
+
+    source, stage = (ShardSet.open(trained / f"data/{part}") for part in ("shards/source", "translated/spigan/0"))
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "one.png").write_bytes(encode_png(source.read(3).image))
+    assert translate(trained, images).code == 0
+    here = decode_image((tmp_path / "out/one.png").read_bytes(), "one")
+    assert np.array_equal(decode_image(encode_jpeg(here, 95), "one"), stage.read(3).image)  # stored as JPEG
+
+
+def test_two_pictures_that_would_become_one_file_are_refused(trained, images):
+    (images / "a.jpg").write_bytes(encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
+    sentence = translate(trained, images).sentence
+    assert "a.jpg" in sentence and "a.png" in sentence and not (images.parent / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["--labels", "--instances", "--style", "--direction"])
+def test_what_a_model_does_not_use_is_refused(trained, images, flag):
+    sentence = translate(trained, images, flag, "somewhere").sentence
+    assert sentence == f"error: a spigan model does not use {flag}; leave it out"
+    assert not (images.parent / "out").exists()
+
+
+def test_a_folder_without_pictures_and_one_that_is_not_there(trained, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "empty holds no PNG or JPEG pictures" in translate(trained, tmp_path / "empty").sentence
+    assert "gone is not a folder of pictures" in translate(trained, tmp_path / "gone").sentence
+
+
+def test_a_segmenter_cannot_translate(trained, images):
+    sentence = translate(trained, images, model="segmenters/source_only/none/0").sentence
+    assert "is a segmenter (source_only); it cannot translate pictures" in sentence
+
+
+def test_a_command_without_its_halves_says_what_to_name(trained, tmp_path):
+    assert "name a method and a seed" in run_here(tmp_path, "translate").sentence
+    assert "--model needs --images" in run_here(tmp_path, "translate", "--model", "x").sentence
+    assert "name a segmenter, a translator and a seed" in run_here(tmp_path, "evaluate").sentence
+    assert (
+        "--model needs also --root, --split, --out"
+        in run_here(tmp_path, "evaluate", "--model", "x", "--dataset", "cityscapes").sentence
+    )
+
+
+# -- scoring ------------------------------------------------------------------------------------------------------
+
+
+def evaluate(trained: Path, out: Path, *more: str, model: str = "segmenters/source_only/none/0") -> Ended:
+    given = {"--dataset": "cityscapes", "--root": str(trained / "data/raw/world_target"), "--split": "val"}
+    given |= {"--model": str(trained / "models" / model), "--out": str(out)} | dict(
+        zip(more[::2], more[1::2], strict=True)
+    )
+    return run_here(out.parent, "evaluate", *(word for pair in given.items() for word in pair))
+
+
+def test_a_segmenter_is_scored_on_a_data_set_of_its_own(trained, tmp_path):
+    ended = evaluate(trained, tmp_path / "scores.json")
+    assert ended.code == 0, ended.err
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == KEYS
+    assert (scores["dataset"], scores["split"], scores["pictures"], scores["protocol"]) == (
+        "cityscapes", "val", 3, "cityscapes19",
+    )  # fmt: skip
+    matrix = np.array(scores["confusion"])
+    assert matrix.shape == (19, 19) and 0 < matrix.sum() <= 3 * 32 * 64
+    assert scores["pixel_accuracy"] == pytest.approx(matrix.trace() / matrix.sum())
+    known = [value for value in scores["iou"].values() if value is not None]
+    assert len(scores["iou"]) == 19 and scores["miou"] == pytest.approx(np.mean(known))
+
+
+def test_the_stage_and_the_command_agree(trained, copy, tmp_path):
+    folder = copy(trained, "data/shards/target_val", "models/segmenters")
+    ended = run_here(folder, "evaluate", "source_only", "none", "0")
+    assert ended.code == 0, ended.err
+    assert evaluate(trained, tmp_path / "scores.json").code == 0
+    alone = json.loads((tmp_path / "scores.json").read_text())
+    staged = json.loads((folder / "results/evaluate/source_only/none/0/scores.json").read_text())
+    assert (staged["translator"], staged["segmenter"], staged["uses_target_labels"]) == ("none", "source_only", False)
+    # the shards hold JPEG pictures, the folder the PNG that they were made of
+    assert staged["pixel_accuracy"] == pytest.approx(alone["pixel_accuracy"], abs=0.02)
+    assert np.array(staged["confusion"]).sum() == np.array(alone["confusion"]).sum()
+
+
+def test_scoring_what_cannot_be_scored(trained, tmp_path):
+    out = tmp_path / "scores.json"
+    told = {
+        "is a translator (spigan); it cannot be scored as a segmenter": {"model": "translators/spigan/0"},
+        "is not a model directory": {"model": "nowhere"},
+        "data set 'cityscape' is unknown; known are": ("--dataset", "cityscape"),
+        "has no split 'tests'": ("--split", "tests"),
+        "nowhere": ("--root", "nowhere"),
+        "write it as name=value": ("--option", "inside"),
+        "option 'insid' is unknown": ("--option", "insid=a"),
+    }
+    for words, how in told.items():
+        ended = evaluate(trained, out, **how) if isinstance(how, dict) else evaluate(trained, out, *how)
+        assert words in ended.sentence, words
+    assert not out.exists()
+
+
+# -- labels -------------------------------------------------------------------------------------------------------
+
+
+def test_labels_are_mended_anywhere_without_this_projects_folders(world, tmp_path):
+    """A real process in an empty folder: no params.yaml, no data/."""
+    root = str(world / "data/raw/world_source")
+    how = ("--table", "rand_cityscapes", "--labels", "raw16", "--workers", "1")
+    ended = run_apart(tmp_path, "-m", "stages.fix_labels", "--root", root, "--out", "fixed", *how)
+    assert ended.code == 0 and ended.out.startswith("8 label maps in fixed"), ended.err
+    assert contents(tmp_path) == {f"fixed/{name}": data for name, data in contents(world / "data/fixed/source").items()}
+    label = cv2.imread(str(tmp_path / "fixed/labels/0000000.png"), cv2.IMREAD_UNCHANGED)
+    assert label.dtype == np.uint8 and label.shape == (32, 64) and set(np.unique(label)) <= {*range(19), 255}
+
+
+def test_what_cannot_be_seen_in_a_file_must_be_said(world, tmp_path):
+    ended = run_here(tmp_path, "fix_labels", "--root", str(world / "data/raw/world_source"))
+    assert "--root needs --table and --labels" in ended.sentence and not contents(tmp_path)
