@@ -9,7 +9,7 @@ import pytest
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError
 from pipeline.params import block, load, parse, read_yaml
-from stages.validate import LISTS, check, models
+from stages.validate import LISTS, check, check_files, models
 
 DEFAULT = Path(__file__).parents[1] / "presets/default.yaml"
 
@@ -143,9 +143,11 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
 
 @pytest.mark.parametrize("place", ["segment.vgg16", "spigan.vgg16", "spigan.features_file", "measure.network_file"])
 def test_a_file_of_weights_that_is_not_there_is_told_before_anything_runs(params, place):
+    assert check_files(params) == []
     block, key = place.split(".")
     params[block][key] = "somewhere/weights.pth"
-    assert only(params).startswith(f"params.yaml: {place} names somewhere/weights.pth, which is not there")
+    (sentence,) = check_files(params)
+    assert sentence.startswith(f"params.yaml: {place} names somewhere/weights.pth, which is not there")
 
 
 # -- the lists that choose what runs ------------------------------------------------------------------------------
