@@ -53,11 +53,7 @@ def _with_fixed(read: Reader, have: dict[str, Path], item: Item) -> Sample:
 
 def target_samples(target: TargetSettings, raw: Path, split: str, parts: tuple[str, ...]) -> Made:
     """Pictures, labels or both of one split of the real set."""
-    options: dict[str, Any] = {"inside": target.inside, "dev_share": target.dev_share}
-    particular = {"vistas": "version", "folder": "classes"}.get(target.layout)
-    if particular:
-        options[particular] = getattr(target, particular)
-    dataset = open_dataset(target.layout, raw / target.name, **options)
+    dataset = open_dataset(target.layout, raw / target.name, **target.options())
     dataset.check(parts, split)
     items = dataset.items(split)
     return Made(partial(dataset.read, parts=parts), items, dataset.classes, split, digest([_mark(items), parts]))

@@ -55,7 +55,7 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name == source.name:
         return "synthia", source.model_dump(exclude={"name", "depth"}) | {"dev_share": 0.0}
     if name == target.name:
-        return target.layout, target.model_dump(exclude={"name", "layout"})
+        return target.layout, target.options()
     if name in params.get("sequences", ()):
         return "sequences", {"dev_share": 0.0}
     if name in params.get("flow_pairs", ()):

@@ -1,6 +1,6 @@
 """Which data sets are the source and the target: the blocks `source` and `target` of params.yaml."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -28,3 +28,8 @@ class TargetSettings(Parameters):
     version: str = ""  # of vistas, "v1.2" or "v2.0", where a package holds both
     classes: str = "cityscapes19"  # of folder: the table of its labels
     dev_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+
+    def options(self) -> dict[str, Any]:
+        """What the reader of this layout is told."""
+        own = {"vistas": {"version": self.version}, "folder": {"classes": self.classes}}.get(self.layout, {})
+        return {"inside": self.inside, "dev_share": self.dev_share, **own}
