@@ -15,7 +15,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -76,10 +76,11 @@ def write_shards(
         shards = [_finished(scratch, number) for number in range(len(parts))]
         missing = [number for number, shard in enumerate(shards) if shard is None]
         wanted = [item for number in missing for item in parts[number]]
-        coded = iter(progress(_in_order(code, wanted, workers, backend), f"write {out.name}", len(wanted)))
         errors: list[str] = []
-        for number in missing:
-            shards[number] = _write_shard(scratch, number, islice(coded, len(parts[number])), errors)
+        with contextlib.closing(_in_order(code, wanted, workers, backend)) as stream:
+            coded = iter(progress(stream, f"write {out.name}", len(wanted)))
+            for number in missing:
+                shards[number] = _write_shard(scratch, number, islice(coded, len(parts[number])), errors)
         if errors:
             raise _bad_items(out, errors, len(items))
         description = _seal(scratch / "set", [shard for shard in shards if shard], out, classes, split)
@@ -153,13 +154,17 @@ def _histogram(sample: Sample, classes: str) -> list[int] | None:
 
 def _in_order(
     code: Callable[[Item], Coded | str], items: Sequence[Item], workers: int, backend: str
-) -> Iterator[Coded | str]:
-    """code(item) for every item in order, one at a time, so that memory does not grow with the set."""
+) -> Generator[Coded | str, None, None]:
+    """code(item) for every item in order, one at a time, so that memory does not grow with the set.
+
+    To be closed: joblib stops the workers of a stream that was left behind at some later moment, under the next one.
+    """
     if workers <= 1 or len(items) < 2:
-        return map(code, items)
+        yield from map(code, items)
+        return
     from joblib import Parallel, delayed
 
-    return Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(code)(item) for item in items)
+    yield from Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(code)(item) for item in items)
 
 
 def _bad_items(out: Path, errors: list[str], count: int) -> UserError:
