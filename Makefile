@@ -16,6 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 .DEFAULT_GOAL := run
 
 run: setup scm
+	@python -m pipeline.mend
 	@dvc repro
 	@python -m pipeline.tracking sync
 	@python -m stages.report --show

@@ -6,24 +6,26 @@ from pipeline.params import load
 from stages.common import Arguments, parser, run
 
 OUT = Path("report")
+COMPARE = "two report folders, DVC experiments or git revisions side by side"
 
 
 def main(given: Arguments) -> None:
     from pipeline.files import read_json
-    from pipeline.report import build, compare, format_table
+    from pipeline.report import build, compare, format_claims, format_table
 
     if given.compare:
-        print(compare(*map(Path, given.compare)))
+        print(compare(*given.compare))
         return
     if not given.show:
         build(load(), Path("."), OUT)
         return
-    print(format_table(read_json(OUT / "table.json")))
+    table = read_json(OUT / "table.json")
+    print(*filter(None, (format_table(table), format_claims(table))), sep="\n\n")
     print(f"\nreport: {OUT / 'index.html'}")
 
 
 if __name__ == "__main__":
     made = parser(__doc__)
     made.add_argument("--show", action="store_true", help="print the table of the report that is there")
-    made.add_argument("--compare", nargs=2, metavar="REPORT", help="two report folders side by side")
+    made.add_argument("--compare", nargs=2, metavar=("A", "B"), help=COMPARE)
     run(main, made)

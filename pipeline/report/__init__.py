@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import atomic_dir, write_atomic, write_json
-from pipeline.report import gallery, page, results, tables
+from pipeline.report import claims, gallery, page, results, tables
 from pipeline.report.compare import compare
 from pipeline.report.tables import Table
-from pipeline.report.terminal import format_table
+from pipeline.report.terminal import format_claims, format_table
 
-__all__ = ["Table", "build", "compare", "format_table"]
+__all__ = ["Table", "build", "compare", "format_claims", "format_table"]
 
 
 def build(params: dict[str, Any], root: Path, out: Path) -> Table:
     """Write the report of the cells of `params` into the folder `out`, whole or not at all; returns the table's rows.
 
     root: the folder that holds results/ and data/. Writes table.json, table.csv, scores.json (without costs),
-    generation.json, params.json, index.html and pictures/. Raises UserError where a result is missing or broken.
+    claims.json, generation.json, params.json, index.html and pictures/. Raises UserError where a result is missing or broken.
     """
     root = Path(root)
     found = results.load(params, root)
@@ -29,6 +29,7 @@ def build(params: dict[str, Any], root: Path, out: Path) -> Table:
         write_json(folder / "table.json", table)
         write_atomic(folder / "table.csv", tables.to_csv(table))
         write_json(folder / "scores.json", tables.without_costs(table))
+        write_json(folder / "claims.json", claims.claims(table))
         write_json(folder / "generation.json", [])  # rows of methods whose output is not segmentation: none yet
         write_json(folder / "params.json", params)
         pictures = gallery.build(found, root, folder)

@@ -16,16 +16,18 @@ def of_translators(results: Results) -> dict[str, Charts]:
     """translator -> its charts, one a loss, one line a seed."""
     found = {}
     for translator, runs in results.training.items():
-        found[translator] = _charts(translator, {f"seed {seed}": (curves, seed) for seed, curves in runs.items()})
+        lines = {f"seed {seed}": (curves, results.seeds.index(seed)) for seed, curves in runs.items()}
+        found[translator] = _charts(translator, lines)
     return found
 
 
 def of_segmenters(results: Results) -> dict[str, Charts]:
-    """segmenter -> its charts, one a loss, one line a translator; first seed."""
+    """segmenter -> its charts, one a loss, one line a translator and seed, in the translator's colour."""
     found = {}
     for segmenter in dict.fromkeys(run.segmenter for run in results.runs):
-        own = [run for run in results.runs if (run.segmenter, run.seed) == (segmenter, results.seeds[0])]
-        lines = {run.translator: (run.curves, results.translators.index(run.translator)) for run in own}
+        own = [run for run in results.runs if run.segmenter == segmenter]
+        colours = {name: i for i, name in enumerate(results.translators)}
+        lines = {f"{run.translator}, seed {run.seed}": (run.curves, colours[run.translator]) for run in own}
         found[segmenter] = _charts(segmenter, lines)
     return found
 

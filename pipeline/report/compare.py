@@ -1,26 +1,35 @@
 """Two experiments side by side: what changed in the parameters, what changed in the numbers, and whether it is more
 than the spread over seeds."""
 
-from pathlib import Path
 from typing import Any
 
-from pipeline.files import UserError, read_json
 from pipeline.report import words
-from pipeline.report.tables import Summary, summarise
+from pipeline.report.experiments import Experiment, find
+from pipeline.report.tables import Summary, Table, distance_names, summarise
 
-NAMES = ("A", "B")
+SHARES = {"miou16": "mIoU16", "pixel_accuracy": "pixel accuracy", "label_preservation": "labels kept"}
+TEST = ("dataset", "split", "pictures", "protocol")  # what must be equal for numbers to be comparable
+ONE_SEED = "one seed: no spread known"
 
 
-def compare(first: Path, second: Path) -> str:
-    """Text that compares two report folders. Raises UserError for a folder that is not a report."""
-    folders = [Path(first), Path(second)]
-    for folder in folders:
-        if not (folder / "table.json").is_file():
-            raise UserError(f"{folder} is not a report: it has no table.json; name two folders like report/")
-    params = [_flat(read_json(folder / "params.json")) for folder in folders]
-    cells = [{(s.translator, s.segmenter): s for s in summarise(read_json(f / "table.json"))} for f in folders]
-    head = [f"{name} = {folder}" for name, folder in zip(NAMES, folders, strict=True)]
-    return "\n".join([*head, "", *_changes(*params), "", *_numbers(*cells)])
+def compare(first: str, second: str) -> str:
+    """Text that compares two report folders, DVC experiments or git revisions; UserError for a wrong name."""
+    a, b = find(first), find(second)
+    before, after = ({(s.translator, s.segmenter): s for s in summarise(one.table)} for one in (a, b))
+    heads = [_head("A", a), _head("B", b), *_tests(a.table, b.table)]
+    pairs = [(" + ".join(pair), before.get(pair), after.get(pair)) for pair in dict.fromkeys([*before, *after])]
+    numbers = _grid("mIoU", [_line(name, x, y, "miou", 100) for name, x, y in pairs])
+    return "\n".join([*heads, "", *_changes(a.params, b.params), "", *numbers, "", *_others(a.table, pairs)])
+
+
+def _head(letter: str, one: Experiment) -> str:
+    seeds = words.count(len({row["seed"] for row in one.table}), "seed")
+    return f"{letter} = {one.name}, {seeds}" + (f"; {one.warning}" if one.warning else "")
+
+
+def _tests(before: Table, after: Table) -> list[str]:
+    tests = [", ".join(f"{key} {table[0][key]}" for key in TEST) for table in (before, after)]
+    return [] if tests[0] == tests[1] else [f"Not the same test: A {tests[0]}; B {tests[1]}."]
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
@@ -31,31 +40,52 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """A line for every parameter that differs."""
-    names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
-    lines = [f"  {name}: {before.get(name, 'not there')} -> {after.get(name, 'not there')}" for name in names]
+    a, b = _flat(before), _flat(after)
+    names = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
+    lines = [f"  {name}: {a.get(name, 'not there')} -> {b.get(name, 'not there')}" for name in names]
     return ["Parameters that differ:", *(lines or ["  none"])]
 
 
-def _numbers(before: dict[Any, Summary], after: dict[Any, Summary]) -> list[str]:
-    """A line for every cell: both mIoU, their difference, and what to think of it."""
-    grid = [["translator", "segmenter", "mIoU A", "mIoU B", "B - A", ""]]
-    for pair in dict.fromkeys([*before, *after]):
-        a, b = before.get(pair), after.get(pair)
-        shown = [words.percent(s.mean["miou"], s.spread["miou"]) if s else "not there" for s in (a, b)]
-        grid.append([*pair, *shown, *_difference(a, b)])
+def _others(before: Table, pairs: list[tuple[str, Summary | None, Summary | None]]) -> list[str]:
+    """The other figures, those lines alone where both know it and it differs."""
+    out = []
+    for key in (*SHARES, *distance_names(before)):
+        scale = 100 if key in SHARES else 1
+        known = [(name, a, b) for name, a, b in pairs if a and b and None not in (a.mean.get(key), b.mean.get(key))]
+        lines = [_line(*cell, key, scale) for cell in known if cell[1].mean[key] != cell[2].mean[key]]
+        out += ["", *_grid(SHARES.get(key, key), lines)] if lines else []
+    return out[1:] or ["No other figure differs."]
+
+
+def _line(name: str, a: Summary | None, b: Summary | None, key: str, scale: int) -> list[str]:
+    """A cell: both values, their difference, and what to think of it."""
+    (old, old_spread), (new, new_spread) = _value(a, key, scale), _value(b, key, scale)
+    places = 1 if scale == 100 else words.common_places([old, new])
+    shown = [
+        "not there" if value is None else words.number(value, width, places)
+        for value, width in ((old, old_spread), (new, new_spread))
+    ]
+    if old is None or new is None:
+        return [name, *shown, words.MISSING, ""]
+    return [name, *shown, words.signed(new - old, None, places), verdict(new - old, old_spread, new_spread)]
+
+
+def _value(cell: Summary | None, key: str, scale: int) -> tuple[float | None, float | None]:
+    """Mean and spread of a cell, scaled; None where they are not known."""
+    known = (cell.mean.get(key), cell.spread.get(key)) if cell else (None, None)
+    return (None if known[0] is None else scale * known[0], None if known[1] is None else scale * known[1])
+
+
+def verdict(difference: float, *spreads: float | None) -> str:
+    """Whether a difference is more than the larger of the two standard deviations."""
+    if difference == 0:
+        return "the same"
+    if None in spreads:
+        return ONE_SEED
+    return "more than the spread" if abs(difference) > max(s for s in spreads if s is not None) else "within the spread"
+
+
+def _grid(figure: str, lines: list[list[str]]) -> list[str]:
+    grid = [["cell", f"{figure} A", f"{figure} B", "B - A", ""], *lines]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     return ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in grid]
-
-
-def _difference(a: Summary | None, b: Summary | None) -> list[str]:
-    """Difference in points, and whether it is more than the larger of the two standard deviations."""
-    if a is None or b is None or a.mean["miou"] is None or b.mean["miou"] is None:
-        return [words.MISSING, ""]
-    points = 100 * (b.mean["miou"] - a.mean["miou"])
-    spreads = [a.spread["miou"], b.spread["miou"]]
-    if None in spreads:
-        verdict = "one seed: spread unknown"
-    else:
-        more = abs(points) > 100 * max(s for s in spreads if s is not None)
-        verdict = "more than the spread" if more else "within the spread"
-    return [f"{points:+.1f}", "the same" if points == 0 else verdict]

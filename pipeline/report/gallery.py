@@ -12,13 +12,13 @@ import numpy as np
 from pipeline.classes import TABLES, ClassTable
 from pipeline.files import UserError, encode_jpeg, encode_png, read_image, write_atomic
 from pipeline.report import words
-from pipeline.report.results import NONE, Results, Run
+from pipeline.report.results import NONE, SOURCE_ONLY, Results, Run
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
 
 SCENES = 6  # of the source and of the target
 WORST = 20  # a translator
-ALL_WORST = 200  # pictures of worst translations on the page, all translators together: the page stays small
+ALL_WORST = 400  # pictures of worst translations on the page, all translators together: the page stays small
 WIDE, NARROW = 448, 256  # widest picture in the galleries and among the worst, in pixels
 DEPTH_NEAR, DEPTH_FAR = 2.0, 200.0  # metres: both ends of the depth pictures' logarithmic scale
 
@@ -209,8 +209,8 @@ def _target(shelf: Shelf, out: Gallery, runs: list[Run], root: Path) -> None:
             own = by_names.get(tuple(run.scores["classes"]), table)
             cell = f"{run.translator} + {run.segmenter}"
             painted = own.paint(read_image(run.predictions / f"{key}.png", "unchanged"))
+            caption = run.translator if run.segmenter == SOURCE_ONLY else cell
             alt = f"Classes that {cell} predicts on target picture {key}"
-            pictures.append(
-                shelf.put(f"predicted_{run.segmenter}_{run.translator}_{key}", painted, cell, alt, kind="labels")
-            )
+            name = f"predicted_{run.segmenter}_{run.translator}_{key}"
+            pictures.append(shelf.put(name, painted, caption, alt, kind="labels"))
         out.target.append(Scene(key, pictures))

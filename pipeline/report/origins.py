@@ -1,6 +1,7 @@
 """Where the numbers come from: commit, parameters, data sets, libraries."""
 
 import io
+import platform
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def collect(params: dict[str, Any], root: Path) -> dict[str, Any]:
         "parameters_digest": digest(params),
         "parameters": as_yaml(params),
         "sets": {name: read_json(path) for name, path in paths.items() if path.is_file()},
-        "libraries": versions(),
+        "libraries": {"python": platform.python_version()} | versions(),
     }
 
 

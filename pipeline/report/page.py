@@ -8,9 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline.report import charts, origins, published, sentences, sheets, words
+from pipeline.report.claims import FIGURES, by_pair, claims
 from pipeline.report.gallery import Gallery
 from pipeline.report.results import NONE, ORACLE, PERFECT, SOURCE_ONLY, Results
-from pipeline.report.tables import Gap, Summary, Table, distance_names, gap, perfect_names, summarise
+from pipeline.report.tables import Gap, Summary, Table, distance_names, gap, mean, perfect_names, spread, summarise
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,7 +28,7 @@ class Column:
 def render(params: dict[str, Any], results: Results, table: Table, gallery: Gallery, root: Path, page: Path) -> str:
     """The HTML of the page. Pictures it shows besides the gallery's are written below `page`."""
     summaries, marks, found = summarise(table), gap(table), origins.collect(params, root)
-    ours = _beside_published(summaries)
+    ours, claimed = _beside_published(summaries), by_pair(claims(table))
     context = {
         "first": table[0],
         "protocol": sentences.protocol(params, results, table, found["sets"]),
@@ -35,6 +36,9 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
         "summaries": summaries,
         "columns": _columns(table),
         "rows": table,
+        "claims": claimed,
+        "claimed": {key: name for key, name in FIGURES.items() if any(key in figures for *_, figures in claimed)},
+        "seeds": results.seeds,
         "gap": marks,
         "shares": _shares(summaries, marks),
         "classes": list(table[0]["iou"]),
@@ -50,7 +54,8 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
             for name in (*distance_names(table), *perfect_names(table))
         },
         "sheets": sheets.collect(params, root, page),
-        "costs": results.costs,
+        "costs": _costs(results.costs),
+        "all_seconds": sum(cost["seconds"] or 0 for cost in results.costs),
         "figures": published.beside(set(ours)),
         "ours": ours,
         "why_not": published.why_not_comparable(table[0]),
@@ -109,9 +114,26 @@ def _shares(summaries: list[Summary], marks: Gap) -> dict[str, Any] | None:
     return {"bars": known, "place": lambda share: round(100 * (share - low) / (high - low), 2)}
 
 
+def _costs(costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line for each stage of a cell: mean and spread over seeds, the highest peak, all restarts."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for cost in costs:
+        groups.setdefault((cost["stage"], cost["translator"], cost["segmenter"]), []).append(cost)
+    found = []
+    for (stage, translator, segmenter), own in groups.items():
+        known = {key: [cost[key] for cost in own if cost[key] is not None] for key in own[0]}
+        line = {"stage": stage, "translator": translator, "segmenter": segmenter, "seeds": len(own)}
+        line |= {key: mean(known[key]) for key in ("seconds", "images_per_second", "data_wait_share")}
+        line |= {"spread": spread(known["seconds"]), "peak_mb": max(known["peak_mb"], default=None)}
+        line |= {"restarts": sum(known["restarts"]), "device": ", ".join(dict.fromkeys(known["device"]))}
+        found.append(line)
+    return found
+
+
 def _beside_published(summaries: list[Summary]) -> dict[str, Summary]:
     """method -> its row: a translator's first one, or a segmenter's on source pictures; only of the published averages."""
-    own = [s for s in summaries if s.mean["miou16"] is not None or s.mean["miou13"] is not None]
+    averages = ("miou16", "miou13", "miou7")
+    own = [s for s in summaries if any(s.mean[key] is not None for key in averages)]
     return {s.translator if s.translator != NONE else s.segmenter: s for s in reversed(own)}
 
 

@@ -46,12 +46,10 @@ def _best(summaries: list[Summary], marks: Gap) -> str:
     if not ranked or marks.none is None:
         return ""
     best = max(ranked, key=lambda s: s.mean["miou"] or 0.0)
-    gain = 100 * ((best.mean["miou"] or 0.0) - marks.none)
+    gain = words.points((best.mean["miou"] or 0.0) - marks.none)
     share = "" if best.gap_closed is None else f", {100 * best.gap_closed:.0f} % of the gap to the oracle"
     reached = words.percent(best.mean["miou"], best.spread["miou"])
-    return (
-        f"Best without target labels: {best.name} with {reached} % mIoU, {gain:+.1f} points against source-only{share}."
-    )
+    return f"Best without target labels: {best.name} with {reached} % mIoU, {gain} points against source-only{share}."
 
 
 def _split(marks: Gap) -> str:

@@ -1,6 +1,7 @@
 """The table as text, as `make run` prints it."""
 
 from pipeline.report import words
+from pipeline.report.claims import FIGURES, Claim, by_pair, claims
 from pipeline.report.tables import Summary, Table, distance_names, summarise
 
 SHARES = {"miou": "mIoU", "miou16": "mIoU16", "pixel_accuracy": "pixel acc.", "label_preservation": "labels kept"}
@@ -21,6 +22,26 @@ def format_table(table: Table) -> str:
     return "\n".join(
         [_caption(table, summaries), rule, text[0], rule, *text[1:ranked], *apart, rule, *_notes(summaries)]
     )
+
+
+def format_claims(table: Table) -> str:
+    """Every translator of source_only against the cheap ways: a line each; empty where there is nothing to compare."""
+    pairs = by_pair(claims(table))
+    if not pairs:
+        return ""
+    shown = [name for key, name in FIGURES.items() if any(key in figures for *_, figures in pairs)]
+    grid = [["translator", "against", *shown]]
+    grid += [[translator, rival, *map(_claim, figures.values())] for translator, rival, figures in pairs]
+    widths = [max(len(line[i]) for line in grid if i < len(line)) for i in range(len(grid[0]))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=False)).rstrip() for line in grid]
+    several = any(claim["seeds"] > 1 for *_, figures in pairs for claim in figures.values())
+    note = "* more than its spread" if several else "one seed: no spread known"
+    return "\n".join([f"Against the cheap ways: difference in points, paired by seed; {note}", *lines])
+
+
+def _claim(claim: Claim) -> str:
+    star = "*" if claim["more_than_spread"] else ""
+    return f"{words.points(claim['mean'], claim['spread'])}{star}, above in {claim['above']} of {claim['seeds']} seeds"
 
 
 def _columns(table: Table, summaries: list[Summary]) -> dict[str, list[str]]:

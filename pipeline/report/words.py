@@ -21,6 +21,17 @@ def number(value: float | None, spread: float | None = None, decimals: int | Non
     return text if spread is None else f"{text} ± {spread:.{places}f}"
 
 
+def signed(value: float, spread: float | None = None, decimals: int = 1) -> str:
+    """A difference with its sign: `+5.2 ± 0.8`."""
+    text = number(value, spread, decimals)
+    return f"+{text}" if round(value, decimals) > 0 else text
+
+
+def points(value: float, spread: float | None = None) -> str:
+    """A difference of two shares in points, with its sign."""
+    return signed(100 * value, None if spread is None else 100 * spread)
+
+
 def significant(value: float) -> int:
     """Decimals that show three significant digits of a value (at most six)."""
     size = abs(value)

@@ -1,9 +1,13 @@
-"""`python -m pipeline.tracking sync` fills MLflow from the result files; `... ui` does so and opens MLflow's pages."""
+"""MLflow from the result files: `sync` fills it, `ui` does so and opens its pages, `register` adds a model to its registry:
+
+python -m pipeline.tracking register models/segmenters/source_only/spigan/0
+"""
 
 import argparse
 import os
 import socket
 import sys
+from pathlib import Path
 
 from pipeline.files import UserError
 from pipeline.tracking.fill import sync
@@ -13,18 +17,38 @@ HOST = "127.0.0.1"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.tracking", description=__doc__)
-    parser.add_argument("command", choices=["sync", "ui"])
-    command = parser.parse_args().command
+    given = arguments()
     try:
-        new = sync()
+        print(f"tracking: {sync()} new runs")
+        if given.command == "register":
+            registered(given.directory, given.name)
+        if given.command == "ui":
+            ui()
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"tracking: {new} new runs")
-    if command == "ui":
-        ui()
     return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.tracking", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("sync", help="fill MLflow from the result files")
+    commands.add_parser("ui", help="fill it and open its pages")
+    adding = commands.add_parser("register", help="add a model directory to MLflow's registry")
+    adding.add_argument("directory", type=Path, help="such as models/segmenters/source_only/spigan/0")
+    adding.add_argument("--name", help="in the registry; without it such as source_only-spigan-0")
+    return parser.parse_args()
+
+
+def registered(directory: Path, name: str | None) -> None:
+    """Register a model and say how to load it."""
+    from pipeline.tracking.registry import how_to_load, register  # imports torch
+
+    uri = register(directory, name)
+    print(f"registered as {uri}; in Python:\n\n{how_to_load(uri)}\n")
 
 
 def ui() -> None:

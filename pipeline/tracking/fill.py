@@ -11,8 +11,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pipeline import files, params
-from pipeline.classes import TABLES
 from pipeline.tracking.outputs import Output, collect, flatten, numbers
+from pipeline.tracking.pictures import pictures
 from pipeline.tracking.store import (
     FOLDER,
     IDENTITY,
@@ -29,10 +29,14 @@ from pipeline.tracking.store import (
     text,
     warn,
 )
+from pipeline.tracking.words import child_title, description, title
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+NOTE = "mlflow.note.content"  # MLflow shows it as a run's description
+STAGE = "sim2street.stage"
+FILES = "sim2street.files"  # on a run whose files were not sent yet
 MODEL_BYTES = 50_000_000  # a larger model directory is named, not copied
 PAGE = 50  # runs in one answer: a server takes about 10 ms for each, and must answer within the time-out
 
@@ -84,11 +88,14 @@ def _fill(store: Store, everything: dict[str, Any], outputs: list[Output]) -> in
     digest = files.digest(everything)
     if digest not in known:
         known[digest] = filler.parent(digest, everything, outputs)
+    without_files = {run.info.run_id for run in runs if FILES in run.data.tags}
     for output in outputs:
         identity = output.identity()
         if identity not in known:
-            known[identity] = filler.child(identity, output, known[digest])
-    filler.summary(known[digest], outputs)
+            known[identity] = filler.child(identity, output, known[digest], title(everything))
+        elif known[identity] in without_files:
+            filler.files(known[identity], output)
+    filler.summary(known[digest], everything, outputs)
     _replace_live(store, runs, here, outputs)
     return len(known) - before
 
@@ -130,6 +137,7 @@ class _Filler:
         self.client, self.experiment = store
         self.here = here
         self.common = {FOLDER: here} | _commit()
+        self.storage = True  # as far as is known
 
     def parent(self, identity: str, everything: dict[str, Any], outputs: Sequence[Output]) -> str:
         """The run of a set of parameters."""
@@ -139,31 +147,41 @@ class _Filler:
             tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
         shards = [output for output in outputs if output.stage.startswith("shard")]
         tags |= {f"data.{output.record.parent.name}": output.content().get("digest", "") for output in shards}
-        run = self._create(_title(everything), min(finished), tags)
+        run = self._create(title(everything), min(output.started() for output in outputs), tags)
         self._log(run, flatten(everything), [])
         return self._commit_run(run, identity, max(finished))
 
-    def child(self, identity: str, output: Output, parent: str) -> str:
+    def child(self, identity: str, output: Output, parent: str, experiment: str) -> str:
         """The run of one output of a stage."""
         content, costs = output.content(), output.costs()
-        end = output.finished()
-        start = end - float(costs.get("seconds") or 0)
+        start, end = output.started(), output.finished()
         facts = (costs | content).items()
         texts = {name: text(value) for name, value in facts if isinstance(value, str | bool) or name == "pictures"}
-        tags = texts | output.digests | _model_tags(output.model) | {"mlflow.parentRunId": parent}
-        run = self._create(output.name, start, tags)
-        final = numbers(content) | {f"cost/{name}": value for name, value in numbers(costs).items()}
+        tags = texts | output.digests | _model_tags(output.model)
+        tags |= {"mlflow.parentRunId": parent, STAGE: output.name, FILES: "missing"}
+        run = self._create(child_title(output.name, experiment), start, tags)
+        final = numbers(content) | {f"resources/{name}": value for name, value in numbers(costs).items()}
         points = [(name, value, int(end * 1000), 0) for name, value in final.items()]
         self._log(run, {"stage": output.stage} | output.cell | output.params, points + _curve(output, start, end))
+        self.files(run, output)
+        return self._commit_run(run, identity, end)
+
+    def files(self, run: str, output: Output) -> None:
+        """Send the files of a run, unless others could not be sent: a storage that does not answer costs its time once."""
+        if not self.storage:
+            return
         try:
             self._artifacts(run, output)
         except Exception as error:  # a server may take numbers and no files; what kind of error depends on its storage
-            warn(f"files of '{output.name}' could not be stored in MLflow ({brief(error)})")
-            self.client.set_tag(run, "sim2street.artifacts", "could not be stored")
-        return self._commit_run(run, identity, end)
+            self.storage = False
+            warn(
+                f"files, such as those of '{output.name}', cannot be stored ({brief(error)}); sync tries again next time"
+            )
+        else:
+            self.client.delete_tag(run, FILES)
 
-    def summary(self, run: str, outputs: Iterable[Output]) -> None:
-        """The parent's metrics: means over seeds of the scores and distances, written where they have changed."""
+    def summary(self, run: str, everything: dict[str, Any], outputs: Iterable[Output]) -> None:
+        """The parent's metrics and description: means over seeds of scores and distances, written where they changed."""
         values: dict[str, list[float]] = defaultdict(list)
         for output in outputs:
             if output.stage in ("evaluate", "measure", "exactness"):
@@ -171,10 +189,13 @@ class _Filler:
                 for name, value in numbers(output.content()).items():
                     if not name.startswith("iou/"):
                         values[f"{cell}/{name}"].append(value)
-        old = self.client.get_run(run).data.metrics
+        old = self.client.get_run(run).data
         now = int(time.time() * 1000)
         means = {key(name): fmean(several) for name, several in values.items()}
-        self._log(run, {}, [(name, value, now, 0) for name, value in means.items() if old.get(name) != value])
+        self._log(run, {}, [(name, value, now, 0) for name, value in means.items() if old.metrics.get(name) != value])
+        about = description(everything, means)
+        if old.tags.get(NOTE) != about:
+            self.client.set_tag(run, NOTE, about)
 
     def _create(self, name: str, start: float, tags: dict[str, str]) -> str:
         tags = {key(name): value for name, value in (self.common | tags).items()}
@@ -199,10 +220,11 @@ class _Filler:
         self.client.log_artifact(run, str(output.record))
         if output.model and _size(output.model) < MODEL_BYTES:
             self.client.log_artifacts(run, str(output.model), "model")
-        if output.pictures:
+        shown = pictures(output)
+        if shown:
             with tempfile.TemporaryDirectory() as folder:
-                for picture in output.pictures:
-                    Path(folder, picture.name).write_bytes(_visible(picture, output.content().get("classes")))
+                for name, content in shown.items():
+                    Path(folder, name).write_bytes(content)
                 self.client.log_artifacts(run, folder, "pictures")
 
 
@@ -215,42 +237,14 @@ def _curve(output: Output, start: float, end: float) -> list[Point]:
 
 def _model_tags(model: Path | None) -> dict[str, str]:
     weights = model / "weights.safetensors" if model else None
+    card = model / "card.md" if model else None
     digest = {"model.sha256": files.sha256_file(weights)} if weights and weights.exists() else {}
-    return {"model.path": str(model)} | digest if model else {}
+    about = {NOTE: text(card.read_text())} if card and card.exists() else {}
+    return {"model.path": str(model)} | digest | about if model else {}
 
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _visible(picture: Path, classes: list[str] | None) -> bytes:
-    """A picture file as people can look at it: predictions are trainIds, nearly black until they are painted."""
-    data = picture.read_bytes()
-    table = next((table for table in TABLES.values() if classes and list(table.names) == classes), None)
-    if table is None or picture.suffix != ".png":
-        return data
-    return files.encode_png(table.paint(files.decode_image(data, str(picture), kind="gray")))
-
-
-def _title(everything: dict[str, Any]) -> str:
-    """The preset and what differs from it, such as "tiny, train.gamma=0.5"."""
-    present = flatten(everything)
-    try:
-        presets = {path.stem: flatten(params.read_yaml(path)) for path in sorted(Path("presets").glob("*.yaml"))}
-    except files.UserError:
-        presets = {}
-    if "default" not in presets:
-        return files.digest(everything)[:8]
-    default = presets.pop("default")
-    changed = {name: value for name, value in present.items() if default.get(name) != value}
-    fitting = {
-        preset: own for preset, own in presets.items() if all(present.get(name) == value for name, value in own.items())
-    } | {"default": {}}
-    preset = max(fitting, key=lambda name: len(fitting[name].keys() & changed.keys()))
-    others = [f"{name}={text(value)}" for name, value in changed.items() if name not in fitting[preset]]
-    more = [f"and {len(others) - 3} more"] if len(others) > 3 else []
-    named = [] if preset == "default" and others else [preset]
-    return ", ".join(named + others[:3] + more)[:200]
 
 
 def _commit() -> dict[str, str]:

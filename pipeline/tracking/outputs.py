@@ -116,7 +116,9 @@ class Output:
         for row in self.content()["curves"] if KINDS[self.stage].model else []:
             step = int(row["step"])
             yield from (
-                (name, step, float(value)) for name, value in row.items() if name != "step" and value is not None
+                (name, step, float(value))
+                for name, value in row.items()
+                if name not in ("step", "kimg") and value is not None  # thousands of pictures: the step in another unit
             )
 
     def costs(self) -> dict[str, Any]:
@@ -126,6 +128,10 @@ class Output:
     def finished(self) -> float:
         """When the output was written, seconds since 1970."""
         return self.record.stat().st_mtime
+
+    def started(self) -> float:
+        """When the stage began; where no cost was measured, the same as `finished`."""
+        return self.finished() - float(self.costs().get("seconds") or 0)
 
 
 def collect(params: dict[str, Any]) -> tuple[list[Output], dict[str, str]]:
@@ -170,7 +176,8 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _of_model(model: Path | None) -> dict[str, Any]:
     """The parameters that a model directory carries; for stages that ran without DVC."""
     path = model / "params.yaml" if model else None
-    return flatten(read_yaml(path)) if path and path.exists() else {}
+    content = read_yaml(path) if path and path.exists() else {}
+    return flatten(content.pop("params", {}) | content)
 
 
 class Lock:

@@ -6,10 +6,12 @@ import re
 import socket
 import ssl
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline import files
@@ -96,14 +98,31 @@ def shown(uri: str) -> str:
 
 
 def reach(uri: str) -> None:
-    """Raise OSError unless a server answers within the time-out; asked before mlflow (2 s) is imported in vain."""
+    """Raise OSError unless a server answers within the time-out; asked before mlflow (2 s) is imported in vain.
+
+    In a thread: the look-up of a name has no time-out, and one of several addresses may be dead.
+    """
+    answers: SimpleQueue[Exception | None] = SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_ask(uri)), daemon=True).start()
+    try:
+        error = answers.get(timeout=TIMEOUT)
+    except Empty:
+        raise TimeoutError(f"no answer within {TIMEOUT} s") from None
+    if error:
+        raise error
+
+
+def _ask(uri: str) -> Exception | None:
+    """Why a server cannot be used."""
     try:
         urllib.request.urlopen(f"{shown(uri)}/health", timeout=TIMEOUT).close()
     except urllib.error.HTTPError:
-        return  # it answered; whether we may come in is mlflow's business
+        return None  # it answered; whether we may come in is mlflow's business
     except urllib.error.URLError as error:
-        if not isinstance(error.reason, ssl.SSLError):  # it answered; mlflow may know its certificate
-            raise
+        return None if isinstance(error.reason, ssl.SSLError) else error  # mlflow may know its certificate
+    except Exception as error:  # such as an answer that is no HTTP
+        return error
+    return None
 
 
 def address(store: Path) -> str:
@@ -170,9 +189,11 @@ def _follow_move(database: Path, artifacts: str) -> None:
     """MLflow stores absolute artifact paths: after the folder was moved or copied, say where they lie now."""
     import sqlite3
 
+    stored = [("runs", "artifact_uri"), ("logged_models", "artifact_location"), ("model_versions", "storage_location")]
     with contextlib.closing(sqlite3.connect(database, timeout=TIMEOUT)) as connection, connection:
         query = "SELECT artifact_location FROM experiments WHERE name = ? AND artifact_location != ?"
         for (old,) in connection.execute(query, (EXPERIMENT, artifacts)).fetchall():
-            change = "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?"
-            connection.execute(change, (artifacts, len(old) + 1, len(old), old))
+            for table, column in stored:
+                change = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"
+                connection.execute(change, (artifacts, len(old) + 1, len(old), old))
             connection.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (artifacts, EXPERIMENT))

@@ -49,27 +49,26 @@ def every_tick(monkeypatch) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, world) -> Callable[[str], Run]:
     """undisturbed(name): the finished training of a method."""
-    runs: dict[str, Run] = {}
+    runs: dict[tuple[str, str], Run] = {}
 
-    def make(name: str) -> Run:
-        if name not in runs:
-            runs[name] = toy.start(name, tmp_path_factory.mktemp("undisturbed"))
-            train(runs[name], toy.shards(name, runs[name]), name)
-        return runs[name]
+    def make(name: str, variant: str = "averaged") -> Run:
+        if (name, variant) not in runs:
+            runs[name, variant] = go_on(name, tmp_path_factory.mktemp("undisturbed"), variant)
+        return runs[name, variant]
 
     return make
 
 
-def stop(name: str, scratch: Path, step: int) -> Path:
+def stop(name: str, scratch: Path, step: int, variant: str = "averaged") -> Path:
     """Train up to `step`, where it ends badly; the folder of checkpoints."""
-    run = toy.start(name, scratch)
+    run = toy.start(name, scratch, toy.VARIANTS[variant])
     with pytest.raises(Stopped):
         train(run, Cut(toy.shards(name, run), step), name)
     return run.checkpoints.folder
 
 
-def go_on(name: str, scratch: Path) -> Run:
-    run = toy.start(name, scratch)
+def go_on(name: str, scratch: Path, variant: str = "averaged") -> Run:
+    run = toy.start(name, scratch, toy.VARIANTS[variant])
     train(run, toy.shards(name, run), name)
     return run
 
@@ -95,12 +94,65 @@ def state(run: Run) -> dict[str, Any]:
 # -- stopping and going on ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("variant", toy.VARIANTS)
 @pytest.mark.parametrize("name", toy.METHODS)
-def test_a_stopped_training_ends_bit_identical(name, tmp_path, every_tick, undisturbed):
-    stop(name, tmp_path, 5)  # one step beyond its checkpoint
-    run = go_on(name, tmp_path)
-    assert run.cost.restarts == 1
-    assert_alike(state(run), state(undisturbed(name)))
+def test_a_stopped_training_ends_bit_identical(name, variant, tmp_path, every_tick, undisturbed):
+    steps = undisturbed(name, variant).step
+    stop(name, tmp_path, steps // 2, variant)  # N steps and N steps are 2N
+    stop(name, tmp_path, steps - 1, variant)  # where a tick has two steps, one beyond its checkpoint
+    run = go_on(name, tmp_path, variant)
+    assert run.cost.restarts == 2
+    assert_alike(state(run), state(undisturbed(name, variant)))
+
+
+class Pooled:
+    """A method with an image pool (as CycleGAN's) and a random stream of its own, both of them state."""
+
+    def __init__(self, method: Any) -> None:
+        self.method, self.nets, self.optimizers = method, method.nets, method.optimizers
+        self.pool: list[torch.Tensor] = []
+        self.random = torch.Generator().manual_seed(0)
+
+    def step(self, batch: Any) -> Iterator[Any]:
+        fresh = batch.source.image.clone()
+        if len(self.pool) > 1:
+            place = int(torch.randint(len(self.pool), (), generator=self.random))
+            batch.source.image, self.pool[place] = self.pool[place], fresh
+        else:
+            self.pool.append(fresh)
+        yield from self.method.step(batch)
+
+    def state(self) -> dict[str, Any]:
+        return {"pool": self.pool, "random": self.random.get_state()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.pool = state["pool"]
+        self.random.set_state(state["random"])
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["its state kept", "its state forgotten"])
+def test_a_pool_and_a_random_stream_go_on_too(kept, tmp_path, every_tick, monkeypatch):
+    build = toy.build
+    monkeypatch.setattr(toy, "build", lambda *given: Pooled(build(*given)))
+    whole = go_on("source_only", tmp_path / "whole")
+    stop("source_only", tmp_path, 5)
+    if not kept:  # what the comparison of every method would show of a method that forgets
+        monkeypatch.setattr(Pooled, "load_state", lambda self, state: None)
+    run = go_on("source_only", tmp_path)
+    if kept:
+        assert_alike(state(run), state(whole))
+    else:
+        with pytest.raises(AssertionError):
+            assert_alike(run.rows, whole.rows)
+
+
+def test_dropout_is_among_the_settings():
+    from pipeline.nets.dropout import SampleDropout2d
+
+    for name in toy.METHODS:
+        layers = [m for m in toy.build(name, toy.VARIANTS["dropout"]).nets.modules() if isinstance(m, SampleDropout2d)]
+        blocks = set(toy.method_module(name).BLOCKS)
+        assert layers or not blocks & set(toy.VARIANTS["dropout"]), name
 
 
 @pytest.mark.parametrize("lost", [1, 2])

@@ -18,16 +18,18 @@ STORED = Path(__file__).parent / "stored_losses.json"
 AGAIN = "if this is meant, store them again: STORE_LOSSES=1 python -m pytest tests/engine/test_stored_losses.py"
 
 
-def first_losses(name: str, scratch: Path) -> dict[str, list[float]]:
+def first_losses(name: str, variant: str, scratch: Path) -> dict[str, list[float]]:
     block = toy.method_module(name).BLOCKS[0]
-    run = toy.start(name, scratch, {block: {"steps": 4, "tick": 1}})
-    train(run, toy.Drawn(name), name)
+    run = toy.start(name, scratch, toy.merge({block: {}} | toy.VARIANTS[variant], {block: {"steps": 4, "tick": 1}}))
+    train(run, toy.Drawn(name, run.settings.batch), name)
     return {column: [row[i] for row in run.rows] for i, column in enumerate(run.columns) if i > 1}
 
 
-@pytest.mark.parametrize("name", toy.METHODS)
-def test_the_first_losses_are_the_stored_ones(name, tmp_path):
-    losses = first_losses(name, tmp_path)
+@pytest.mark.parametrize("variant", toy.VARIANTS)
+@pytest.mark.parametrize("method", toy.METHODS)
+def test_the_first_losses_are_the_stored_ones(method, variant, tmp_path):
+    losses = first_losses(method, variant, tmp_path)
+    name = method if variant == "averaged" else f"{method}, {variant}"
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
     if os.environ.get("STORE_LOSSES"):
         stored[name] = losses

@@ -36,6 +36,16 @@ TOY: dict[str, Any] = {
         "features": "lite0", "features_file": None, "depth": "log", "depth_reach": 100.0,
     },
 }  # fmt: skip
+OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
+VARIANTS: dict[str, dict[str, Any]] = {  # other settings under which every method must hold what it promises
+    "averaged": {},
+    "clipped": {"train": OTHER, "segment": OTHER},
+    "dropout": {
+        "train": {"steps": 4, "tick": 1},
+        "segment": {"steps": 4, "tick": 1, "net": "fcn8s_same"},
+        "spigan": {"task_net": "fcn8s_same", "upsampling": "transposed", "depth": "inverse"},
+    },
+}
 CLASSES = TABLES["cityscapes19"]
 METHODS = [name for name in method_names() if hasattr(method_module(name), "build")]
 

@@ -95,6 +95,26 @@ def test_the_page_says_protocol_gap_and_origins(built: Path, base_tree: Path) ->
     assert "frechet_lite0_8" in text and "loss/G.gan" in text and "end_point_error" in text
 
 
+def test_every_seed_is_in_the_curves_and_in_the_costs(built: Path) -> None:
+    text = (built / "index.html").read_text()
+    assert "spigan, loss/G.gan: seed 0 from" in text and "; seed 1 from" in text
+    assert "none, seed 1 from" in text and '<li class="c1"><span class="swatch"></span>seed 1</li>' in text
+    costs = text[text.index('id="costs"') : text.index('id="published"')]
+    line = next(line for line in costs.splitlines() if ">train<" in line)
+    assert "<td>2</td><td>5 min 00 s ± 0 s</td><td>400 MB</td>" in line
+
+
+def test_published_figures_stand_beside_ours(built: Path, tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    text = (built / "index.html").read_text()
+    line = next(line for line in text.splitlines() if ">SPIGAN<" in line)
+    assert "<td>36.8</td><td>42.4</td><td>53.4</td><td>43.0 ± 1.4</td>" in line and "Not comparable in level" in text
+    params["cells"]["source_only"] = ["none"]
+    report.build(params | {"exactness": []}, tree, tmp_path / "report")
+    assert (
+        "None of the figures that we have read speaks of these methods" in (tmp_path / "report/index.html").read_text()
+    )
+
+
 def test_without_perfect_translation_the_gap_is_one_piece(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
     params["cells"]["source_only"].remove("perfect_translation")
     report.build(params, tree, tmp_path / "report")

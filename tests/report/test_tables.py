@@ -137,21 +137,3 @@ def test_missing_translated_pictures_name_their_stage(tree: Path, params: dict[s
 def test_no_cells_is_a_sentence(params: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cells names no cell"):
         report.build(params | {"cells": {"source_only": []}}, tmp_path, tmp_path / "report")
-
-
-def test_compare_says_what_changed_and_whether_it_is_more_than_the_spread(
-    tree: Path, built: Path, params: dict[str, Any], tmp_path: Path
-) -> None:
-    for seed in (0, 1):
-        path = tree / f"results/evaluate/source_only/spigan/{seed}/scores.json"
-        scores = json.loads(path.read_text())
-        path.write_text(json.dumps(scores | {"miou": scores["miou"] + 0.05}))
-    params["train"]["gamma"] = 0.5
-    report.build(params, tree, tmp_path / "report")
-    text = report.compare(built, tmp_path / "report")
-    assert "train.gamma: 0.1 -> 0.5" in text and "train.lr" not in text
-    line = next(line for line in text.splitlines() if line.startswith("spigan"))
-    assert "+5.0" in line and "more than the spread" in line
-    assert text.count("the same") == 4
-    with pytest.raises(UserError, match="is not a report"):
-        report.compare(built, tmp_path)

@@ -27,7 +27,7 @@ def write_tree(gamma: float = 0.1, score: float = 40.0) -> None:
         YAML().dump(params(gamma), file)
     files.write_json("data/shards/source/set.json", {"classes": "cityscapes19", "pictures": 8, "digest": "d0"})
     spigan = gamma + score
-    write_model("models/translators/spigan/0", {"method": "spigan", "train": {"gamma": gamma}}, spigan)
+    write_model("models/translators/spigan/0", {"method": "spigan", "params": {"train": {"gamma": gamma}}}, spigan)
     write_curves("results/train/spigan/0/curves.json", spigan, steps=400)  # with four columns more than a batch
     costs = {"stage": "train", "seconds": 100.0, "peak_mb": 500.0, "device": "cpu"}
     files.write_json("results/costs/train/spigan/0.json", costs)
@@ -81,6 +81,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.delenv("SIM2STREET_PARAMS", raising=False)
     write_tree()
+    (folder / "presets").mkdir()
+    shutil.copy("params.yaml", "presets/default.yaml")
     return folder
 
 
@@ -120,7 +122,7 @@ def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         copied = client.get_experiment_by_name(EXPERIMENT)
         assert copied is not None
         client.rename_experiment(copied.experiment_id, "another")
-        running = make_server("127.0.0.1", 0, app, threaded=True)
+        running = make_server("127.0.0.1", 0, gated(app), threaded=True)
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
         uri = f"http://127.0.0.1:{running.server_port}"
@@ -130,6 +132,43 @@ def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         running.shutdown()
         thread.join()
         running.server_close()
+
+
+class Gate:
+    """Makes the server fall silent: after some requests, or for all whose path begins in some way."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.left, self.prefix, self.open = 1_000_000, None, threading.Event()
+
+    def stops(self, path: str) -> bool:
+        self.left -= 1
+        return self.left < 0 or bool(self.prefix and path.startswith(self.prefix))
+
+
+GATE = Gate()
+
+
+def gated(app: Callable) -> Callable:
+    def application(environ: dict, start_response: Callable):
+        if GATE.stops(environ["PATH_INFO"]):
+            GATE.open.wait(20)
+            start_response("503 Service Unavailable", [])
+            return []
+        return app(environ, start_response)
+
+    return application
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """The server's gate, open again after the test."""
+    GATE.reset()
+    yield GATE
+    GATE.open.set()
+    GATE.reset()
 
 
 @pytest.fixture

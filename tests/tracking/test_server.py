@@ -13,7 +13,9 @@ from pytest import MonkeyPatch as Patch
 
 from pipeline.tracking import Live, sync
 from pipeline.tracking import live as live_module
-from pipeline.tracking.store import EXPERIMENT, LIVE
+from pipeline.tracking.fill import FILES, STAGE
+from pipeline.tracking.store import EXPERIMENT, FOLDER, LIVE, place
+from tests.tracking.conftest import Gate
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -26,7 +28,7 @@ def on_server(uri: str) -> list:
     return list(client.search_runs([experiment.experiment_id])) if experiment else []
 
 
-@pytest.mark.parametrize("kind", ["refused", "silent"])
+@pytest.mark.parametrize("kind", ["refused", "dropped", "silent"])
 def test_an_unreachable_server_costs_little(
     kind: str, tree: Path, dead_port: Callable[[str], str], monkeypatch: Patch, capfd: Capture
 ) -> None:
@@ -36,6 +38,59 @@ def test_an_unreachable_server_costs_little(
     assert time.monotonic() - start < 3
     warning = capfd.readouterr().err
     assert warning.count("\n") == 1 and "sync again later" in warning and "secret" not in warning
+
+
+def test_a_name_that_is_looked_up_for_ever_costs_little(tree: Path, monkeypatch: Patch, capfd: Capture) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(20))
+    start = time.monotonic()
+    assert sync() == 0
+    assert time.monotonic() - start < 3
+    assert "TimeoutError: no answer within 2 s" in capfd.readouterr().err
+
+
+def test_a_server_that_falls_silent_in_the_middle(
+    tree: Path, server: str, gate: Gate, monkeypatch: Patch, capfd: Capture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    gate.left = 30
+    start = time.monotonic()
+    assert sync() == 0
+    assert time.monotonic() - start < 5
+    assert capfd.readouterr().err.count("\n") == 1
+    gate.open.set()
+    gate.reset()
+    sync()
+    assert once(server) and sync() == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_files_that_could_not_be_stored_are_sent_later(
+    tree: Path, server: str, gate: Gate, monkeypatch: Patch, capfd: Capture
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    gate.prefix = "/api/2.0/mlflow-artifacts/"
+    start = time.monotonic()
+    assert sync() == 10
+    assert time.monotonic() - start < 5  # the first file's time-out; the others are not tried
+    assert capfd.readouterr().err.count("tracking: files, such as those of") == 1
+    assert once(server)
+    gate.open.set()
+    gate.reset()
+    assert sync() == 0
+    assert capfd.readouterr().err == ""
+    (train,) = [run for run in on_server(server) if run.data.tags.get(STAGE) == "train_spigan@0"]
+    assert [item.path for item in MlflowClient(server).list_artifacts(train.info.run_id)] == ["curves.json", "model"]
+    assert FILES not in train.data.tags
+
+
+def once(uri: str) -> bool:
+    """Whether this checkout's parent and its nine stages stand on the server, each once and finished."""
+    own = [run for run in on_server(uri) if run.data.tags[FOLDER] == place(Path.cwd())]
+    names = [run.data.tags.get(STAGE) for run in own]
+    return len(names) == len(set(names)) == 10 and {run.info.status for run in own} == {"FINISHED"}
 
 
 def test_the_command_warns_and_exits_with_0(tree: Path, dead_port: Callable[[str], str]) -> None:
@@ -93,7 +148,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("kind", ["refused", "silent"])
+@pytest.mark.parametrize("kind", ["refused", "dropped", "silent"])
 def test_live_never_holds_a_training_up(
     kind: str, dead_port: Callable[[str], str], monkeypatch: Patch, capfd: Capture
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,8 +16,10 @@ import pytest
 from pipeline import files
 from pipeline.params import read_yaml
 from pipeline.tracking import fill, sync
+from pipeline.tracking.fill import NOTE, STAGE
 from pipeline.tracking.outputs import KINDS, Output, cells, collect
 from pipeline.tracking.store import opened, root
+from pipeline.tracking.words import title
 
 REPOSITORY = Path(__file__).parents[2]
 NAMES = [
@@ -41,7 +44,7 @@ def runs() -> list:
 def children(parent: str | None = None) -> Counter:
     tags = [run.data.tags for run in runs()]
     own = [t for t in tags if parent in (None, t.get("mlflow.parentRunId")) and "mlflow.parentRunId" in t]
-    return Counter(t["mlflow.runName"] for t in own)
+    return Counter(t[STAGE] for t in own)
 
 
 def parents() -> dict:
@@ -66,9 +69,6 @@ def test_every_output_once(stored: Path) -> None:
 
 
 def test_changed_parameters_make_a_second_parent(stored: Path, rewrite: Callable[..., None]) -> None:
-    rewrite(gamma=0.1)
-    os.makedirs("presets")
-    shutil.copy("params.yaml", "presets/default.yaml")
     sync()
     rewrite(gamma=0.5, score=45.0)
     assert sync() == len(OF_SPIGAN) + 1
@@ -78,21 +78,27 @@ def test_changed_parameters_make_a_second_parent(stored: Path, rewrite: Callable
     assert second.data.metrics["source_only/none/miou"] == 30.0
     assert second.data.metrics["source_only/spigan/miou"] == 45.0
     assert parents()["default"].data.metrics["source_only/spigan/miou"] == 40.0
+    about = second.data.tags[NOTE]
+    assert "- `train.gamma=0.5`" in about and "| source_only | spigan | 45.000 |" in about
+    # in a chart of both, one can tell which is which
+    assert {run.info.run_name for run in runs() if run.data.tags.get(STAGE) == "train_spigan@0"} == {
+        "train_spigan@0", "train_spigan@0 (train.gamma=0.5)",
+    }  # fmt: skip
 
     rewrite(gamma=0.1)
     assert sync() == 0  # as after `dvc checkout`
 
 
 def test_parents_are_named_after_the_preset_and_what_differs_from_it(tree: Path) -> None:
-    os.makedirs("presets")
-    shutil.copy("params.yaml", "presets/default.yaml")
     Path("presets/other.yaml").write_text("train:\n  gamma: 0.7\nseeds: [0, 1]\n")
     default = read_yaml("params.yaml")
     preset = default | {"train": {"gamma": 0.7}, "seeds": [0, 1]}
-    assert fill._title(default) == "default"
-    assert fill._title(preset) == "other"
-    assert fill._title(preset | {"exactness": []}) == "other, exactness=[]"
-    assert fill._title(default | {"train": {"gamma": 0.7}}) == "train.gamma=0.7"
+    assert title(default) == "default"
+    assert title(preset) == "other"
+    assert title(preset | {"exactness": []}) == "other, exactness=[]"
+    assert title(default | {"train": {"gamma": 0.7}}) == "train.gamma=0.7"
+    changed = {"seeds": [1], "exactness": [], "train": {"gamma": 0.8}}
+    assert title(default | changed) == "train.gamma=0.8, seeds=[1], exactness=[]"  # what tells runs apart comes first
 
 
 def test_what_a_run_holds(stored: Path) -> None:
@@ -105,7 +111,7 @@ def test_what_a_run_holds(stored: Path) -> None:
     assert train.data.params == {
         "stage": "train", "translator": "spigan", "seed": "0", "method": "spigan", "train.gamma": "0.1",
     }  # fmt: skip
-    assert train.data.metrics["cost/seconds"] == 100.0 and train.data.tags["device"] == "cpu"
+    assert train.data.metrics["resources/seconds"] == 100.0 and train.data.tags["device"] == "cpu"
     assert train.info.end_time - train.info.start_time == 100_000
     assert train.data.tags["model.path"] == "models/translators/spigan/0"
     assert train.data.tags["model.sha256"] == files.sha256_file("models/translators/spigan/0/weights.safetensors")
@@ -135,19 +141,17 @@ def test_large_models_are_named_and_not_copied(stored: Path, monkeypatch: pytest
     assert not Path(".mlflow/artifacts", train.info.run_id, "artifacts/model").exists()
 
 
-def test_killed_sync_is_completed(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    finish, calls = fill._Filler._commit_run, []
-
-    def dying(*arguments) -> str:
-        calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return finish(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fill._Filler, "_commit_run", dying)
-        sync()
-    assert children() == Counter(NAMES[:2])
+def test_killed_sync_is_completed(stored: Path) -> None:
+    dying = (
+        "import os, signal; from pipeline.tracking import fill, sync; finish, calls = fill._Filler._commit_run, []\n"
+        "def dying(*arguments):\n"
+        "    calls.append(arguments)\n"
+        "    return finish(*arguments) if len(calls) < 3 else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "fill._Filler._commit_run = dying; sync()"
+    )
+    done = subprocess.run([sys.executable, "-c", dying], env=os.environ | {"PYTHONPATH": str(REPOSITORY)})
+    assert done.returncode == -signal.SIGKILL
+    assert len(runs()) == 3 and "RUNNING" in {run.info.status for run in runs()}  # the third was being written
     sync()
     assert children() == Counter(NAMES) and len(parents()) == 1
 
@@ -257,7 +261,7 @@ def test_the_curves_that_the_engine_writes_are_read(tree: Path) -> None:
     run: Any = SimpleNamespace(columns=["step", "kimg", "loss/D"], rows=[[20, 0.04, 0.5], [40, 0.08, 0.25]])
     write_curves(Path("results/train/spigan/0/curves.json"), run, "spigan", 0)
     points = list(Output("train", {"translator": "spigan", "seed": 0}).curves())
-    assert points == [("kimg", 20, 0.04), ("loss/D", 20, 0.5), ("kimg", 40, 0.08), ("loss/D", 40, 0.25)]
+    assert points == [("loss/D", 20, 0.5), ("loss/D", 40, 0.25)]
 
 
 def test_curves_in_an_unknown_form_are_not_passed_over(stored: Path, capfd: pytest.CaptureFixture) -> None:

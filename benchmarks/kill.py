@@ -1,0 +1,161 @@
+"""`dvc repro`, killed again and again, ends as if nobody had disturbed it: python -m benchmarks.kill [--kills 10] [--seed 0]
+
+Copies of the project (git's files as they stand in the working tree) on the preset `tiny`: one runs undisturbed; in the
+next, `kill -9` hits DVC and all its processes at random moments, spread over the first run's time, and `dvc repro` goes
+on each time, after what `make run` does before it (pipeline.mend). A run that comes to its end before all kills are done
+is followed by a fresh copy. Every output but costs and the report is compared by SHA-256. About ten minutes.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from pipeline.files import read_json, sha256_file
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.M)
+FREE = ("results/costs/", "report/")  # times differ from run to run
+FIRST = "dvc itself"  # before its first stage
+Mark = tuple[
+    str, float
+]  # a stage and the second of the run at which it began; or a stage and seconds after its beginning
+
+
+def command(folder: Path, *words: str) -> None:
+    """Run a command in the folder; what it has to say against it is shown."""
+    subprocess.run(words, cwd=folder, env=environment(folder), check=True, stdout=subprocess.DEVNULL)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """This Python first on the PATH, DVC's own files beside the copy, no tracking server."""
+    outer = ("MLFLOW_", "SIM2STREET_", "DVC_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "true", "DVC_SITE_CACHE_DIR": str(folder.with_suffix(".site"))}
+
+
+def project(folder: Path) -> Path:
+    """A repository of its own with git's files of this one, on the preset, with a checkpoint at every tick."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():  # one that was deleted is still listed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    loop = folder / "pipeline/engine/loop.py"  # the tiny trainings end before their first checkpoint would be due
+    loop.write_text(re.sub(r"^(CHECKPOINT_SECONDS) = .*", r"\1 = 0.0", loop.read_text(), flags=re.M))
+    command(folder, sys.executable, "-m", "pipeline.presets", "tiny", "--force")
+    command(folder, "git", "init", "--quiet")
+    command(folder, "git", "add", "--all")
+    command(folder, "git", "-c", "user.name=kill", "-c", "user.email=kill@localhost", "commit", "--quiet", "-m", "copy")
+    return folder
+
+
+def repro(folder: Path, moment: Mark | None = None, order: tuple[str, ...] = ()) -> tuple[list[Mark], bool]:
+    """Run `dvc repro`: its stages with their seconds, and whether it was killed, as it is at `moment` of the `order`."""
+    command(folder, sys.executable, "-m", "pipeline.mend")
+    log, began, marks = folder.with_suffix(".log"), time.monotonic(), [(FIRST, 0.0)]
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            ["dvc", "repro"], cwd=folder, env=environment(folder), stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        while process.poll() is None:
+            time.sleep(0.02)
+            now = time.monotonic() - began
+            marks += [(name, now) for name in STAGE.findall(log.read_text(errors="replace"))[len(marks) - 1 :]]
+            if moment:
+                there = [at for name, at in marks if order.index(name) >= order.index(moment[0])]
+                if there and now - there[0] >= moment[1]:
+                    print(f"killed {now - marks[-1][1]:.2f} s after {marks[-1][0]} began, {kill(process, folder)}")
+                    return marks, True
+    finally:
+        if process.poll() is None:
+            kill(process, folder)
+    if process.returncode:
+        sys.exit(f"dvc repro ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+    return marks, False
+
+
+def kill(process: subprocess.Popen, folder: Path) -> str:
+    """SIGKILL to the whole group, then to what of the run had left it; what was at work, in words."""
+    stages = [line for line in alive(folder).values() if "-m stages." in line]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        for _ in range(100):  # until nobody is left in the group
+            os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.02)
+    left = alive(folder)
+    for number in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    outside = f"; outside of its group: {', '.join(left.values())}" if left else ""
+    return f"in {', '.join(stages) or 'the work of DVC itself'}{outside}"
+
+
+def alive(folder: Path) -> dict[int, str]:
+    """Command lines of the processes that stand in the folder."""
+    found = psutil.process_iter(["cwd", "cmdline"])
+    return {one.pid: " ".join(one.info["cmdline"] or []) for one in found if one.info["cwd"] == str(folder)}
+
+
+def draw(marks: list[Mark], seconds: float, kills: int, chance: random.Random) -> list[Mark]:
+    """Moments of the undisturbed run, one in each of `kills` equal parts: the stage that ran, and for how long."""
+    times = [(part + chance.random()) * seconds / kills for part in range(kills)]
+    return [(name, at - since) for at in times for name, since in [[m for m in marks if m[1] <= at][-1]]]
+
+
+def outputs(folder: Path, stages: tuple[str, ...]) -> dict[str, str]:
+    """Digests of every file of the stages' outputs."""
+    lock = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
+    paths = [folder / out["path"] for name in stages if name in lock for out in lock[name]["outs"]]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+    names = {str(file.relative_to(folder)): file for file in files}
+    return {name: sha256_file(file) for name, file in names.items() if not name.startswith(FREE)}
+
+
+def main(kills: int, seed: int, root: Path) -> int:
+    chance, done, different = random.Random(seed), 0, set()
+    origin = project(root / "project")  # once: the working tree may change meanwhile
+    undisturbed, began = shutil.copytree(origin, root / "undisturbed"), time.monotonic()
+    marks, _ = repro(undisturbed)
+    seconds, order = time.monotonic() - began, tuple(dict(marks))
+    wanted = outputs(undisturbed, order)
+    print(f"undisturbed: {seconds:.0f} s, {len(order) - 1} stages, {len(wanted)} files; seed {seed}")
+    while done < kills:
+        folder, before = shutil.copytree(origin, root / f"killed_{done}"), done
+        for moment in draw(marks, seconds, kills - done, chance):
+            if not repro(folder, moment, order)[1]:
+                break  # at its end before the moment came: the rest hits a fresh copy
+            done += 1
+        repro(folder)
+        found = outputs(folder, order)
+        different |= {name for name in wanted | found if wanted.get(name) != found.get(name)}
+        restarts = sum(read_json(file).get("restarts", 0) for file in (folder / "results/costs").rglob("*.json"))
+        print(f"at its end, {done - before} kills later; trainings went on from a checkpoint {restarts} times")
+    print(*sorted(different), sep="\n", end="\n" if different else "")
+    print(f"{done} kills, {len(different)} outputs differ of {len(wanted)}")
+    return int(bool(different))
+
+
+if __name__ == "__main__":
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--kills", type=int, default=10)
+    made.add_argument("--seed", type=int, default=0, help="of the moments")
+    given = made.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with tempfile.TemporaryDirectory(prefix="kill-") as temporary:
+        sys.exit(main(given.kills, given.seed, Path(temporary).resolve()))

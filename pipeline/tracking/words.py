@@ -1,0 +1,69 @@
+"""How runs are called and described."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import files, params
+from pipeline.tracking.outputs import flatten
+from pipeline.tracking.store import text
+
+CHANGES = 3  # named in a title; all of them stand in the description
+# what is run comes after what it is run with: the first words of a title are all that a table shows
+_LAST = ("device", "simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness", "world")
+
+
+def difference(everything: dict[str, Any]) -> tuple[str, list[str]]:
+    """(the preset that is nearest to the parameters, "NAME=VALUE" of what differs from it); ("", []) without presets."""
+    present = flatten(everything)
+    try:
+        presets = {path.stem: flatten(params.read_yaml(path)) for path in sorted(Path("presets").glob("*.yaml"))}
+    except files.UserError:
+        presets = {}
+    if "default" not in presets:
+        return "", []
+    default = presets.pop("default")
+    changed = {name: value for name, value in present.items() if default.get(name) != value}
+    fitting = {
+        preset: own for preset, own in presets.items() if all(present.get(name) == value for name, value in own.items())
+    } | {"default": {}}
+    preset = max(fitting, key=lambda name: len(fitting[name].keys() & changed.keys()))
+    others = [name for name in changed if name not in fitting[preset]]
+    return preset, [f"{name}={text(changed[name])}" for name in sorted(others, key=_rank)]
+
+
+def _rank(name: str) -> int:
+    block = name.partition(".")[0]
+    return _LAST.index(block) + 1 if block in _LAST else 0
+
+
+def title(everything: dict[str, Any]) -> str:
+    """The preset and what differs from it, such as "tiny, train.gamma=0.5"."""
+    preset, changes = difference(everything)
+    if not preset:
+        return files.digest(everything)[:8]
+    more = [f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else []
+    named = [] if preset == "default" and changes else [preset]
+    return ", ".join(named + changes[:CHANGES] + more)[:200]
+
+
+def child_title(name: str, parent: str) -> str:
+    """A stage's name with its experiment's, so that runs of several experiments can be told apart in a chart."""
+    return name if parent == "default" else f"{name} ({parent})"
+
+
+def description(everything: dict[str, Any], means: Mapping[str, float]) -> str:
+    """Markdown for an experiment: what differs from the preset, and the scores over the split."""
+    preset, changes = difference(everything)
+    lines = [f"Preset **{preset}**" + (" with" if changes else ""), ""] if preset else []
+    lines += [f"- `{change}`" for change in changes] + [""]
+    columns = {"miou": "mIoU", "miou16": "mIoU of 16 classes", "pixel_accuracy": "pixel accuracy"}
+    cells = dict.fromkeys(name.rpartition("/")[0] for name in means if name.rpartition("/")[2] == "miou")
+    cells = {cell: None for cell in cells if cell.count("/") == 1}  # segmenter/translator; not label preservation
+    if cells:
+        lines += [f"| segmenter | translator | {' | '.join(columns.values())} |", "|---" * (len(columns) + 2) + "|"]
+    for cell in cells:
+        values = [means.get(f"{cell}/{name}") for name in columns]
+        shown = [f"{value:.3f}" if value is not None else "" for value in values]
+        lines.append(f"| {' | '.join(cell.split('/') + shown)} |")
+    return text("\n".join(lines))
