@@ -99,9 +99,21 @@ def stored(tree: Path, made_store: Path) -> Path:
     return tree
 
 
+@pytest.fixture
+def server(running_server: str) -> Iterator[str]:
+    """The address of a tracking server without runs."""
+    yield running_server
+    from mlflow import MlflowClient
+
+    client = MlflowClient(running_server)
+    for experiment in client.search_experiments():
+        for run in client.search_runs([experiment.experiment_id]):
+            client.delete_run(run.info.run_id)
+
+
 @pytest.fixture(scope="session")
-def server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of MLflow's own server application, with a store of its own."""
+def running_server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """MLflow's own server application, with a store of its own."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(made_store / "mlflow.db", folder / "mlflow.db")
     settings = {

@@ -57,7 +57,8 @@ def test_a_server_that_falls_silent_in_the_middle(
     start = time.monotonic()
     assert sync() == 0
     assert time.monotonic() - start < 5
-    assert capfd.readouterr().err.count("\n") == 1
+    warning = capfd.readouterr().err
+    assert "sync again later" in warning and warning.count("\n") <= 2  # of a file too, where that was the first
     gate.open.set()
     gate.reset()
     sync()
