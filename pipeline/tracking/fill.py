@@ -24,6 +24,7 @@ from pipeline.tracking.store import (
     key,
     opened,
     place,
+    reach,
     server,
     shown,
     text,
@@ -39,6 +40,7 @@ STAGE = "sim2street.stage"
 FILES = "sim2street.files"  # on a run whose files were not sent yet
 MODEL_BYTES = 50_000_000  # a larger model directory is named, not copied
 PAGE = 50  # runs in one answer: a server takes about 10 ms for each, and must answer within the time-out
+AGAIN = 0.5  # seconds that a server has to show that it lives after a file could not be sent
 
 Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
 
@@ -86,11 +88,12 @@ def _fill(store: Store, everything: dict[str, Any], outputs: list[Output]) -> in
     filler = _Filler(store, here)
     before = len(known)
     digest = files.digest(everything)
+    identities = [output.identity() for output in outputs]
     if digest not in known:
-        known[digest] = filler.parent(digest, everything, outputs)
+        new = [output for output, identity in zip(outputs, identities, strict=True) if identity not in known]
+        known[digest] = filler.parent(digest, everything, outputs, new or outputs)
     without_files = {run.info.run_id for run in runs if FILES in run.data.tags}
-    for output in outputs:
-        identity = output.identity()
+    for output, identity in zip(outputs, identities, strict=True):
         if identity not in known:
             known[identity] = filler.child(identity, output, known[digest], title(everything))
         elif known[identity] in without_files:
@@ -139,17 +142,18 @@ class _Filler:
         self.common = {FOLDER: here} | _commit()
         self.storage = True  # as far as is known
 
-    def parent(self, identity: str, everything: dict[str, Any], outputs: Sequence[Output]) -> str:
-        """The run of a set of parameters."""
-        finished = [output.finished() for output in outputs]
+    def parent(
+        self, identity: str, everything: dict[str, Any], outputs: Sequence[Output], new: Sequence[Output]
+    ) -> str:
+        """The run of a set of parameters; it lasts from the first to the last of its `new` outputs."""
         tags = {"sim2street.parameters": identity}
         if "DVC_EXP_NAME" in os.environ:
             tags["dvc.experiment"] = os.environ["DVC_EXP_NAME"]
         shards = [output for output in outputs if output.stage.startswith("shard")]
         tags |= {f"data.{output.record.parent.name}": output.content().get("digest", "") for output in shards}
-        run = self._create(title(everything), min(output.started() for output in outputs), tags)
+        run = self._create(title(everything), min(output.started() for output in new), tags)
         self._log(run, flatten(everything), [])
-        return self._commit_run(run, identity, max(finished))
+        return self._commit_run(run, identity, max(output.finished() for output in new))
 
     def child(self, identity: str, output: Output, parent: str, experiment: str) -> str:
         """The run of one output of a stage."""
@@ -177,6 +181,9 @@ class _Filler:
             warn(
                 f"files, such as those of '{output.name}', cannot be stored ({brief(error)}); sync tries again next time"
             )
+            uri = server()
+            if uri:
+                reach(uri, AGAIN)  # a server that has fallen silent altogether costs no second time-out
         else:
             self.client.delete_tag(run, FILES)
 

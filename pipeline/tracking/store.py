@@ -97,17 +97,17 @@ def shown(uri: str) -> str:
     return re.sub(r"//[^/@]*@", "//", uri)
 
 
-def reach(uri: str) -> None:
-    """Raise OSError unless a server answers within the time-out; asked before mlflow (2 s) is imported in vain.
+def reach(uri: str, seconds: float = TIMEOUT) -> None:
+    """Raise OSError unless a server answers within this time; asked before mlflow (2 s) is imported in vain.
 
     In a thread: the look-up of a name has no time-out, and one of several addresses may be dead.
     """
     answers: SimpleQueue[Exception | None] = SimpleQueue()
     threading.Thread(target=lambda: answers.put(_ask(uri)), daemon=True).start()
     try:
-        error = answers.get(timeout=TIMEOUT)
+        error = answers.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no answer within {TIMEOUT} s") from None
+        raise TimeoutError(f"no answer within {seconds} s") from None
     if error:
         raise error
 

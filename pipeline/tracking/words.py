@@ -38,32 +38,35 @@ def _rank(name: str) -> int:
 
 
 def title(everything: dict[str, Any]) -> str:
-    """The preset and what differs from it, such as "tiny, train.gamma=0.5"."""
+    """What differs from a preset and its name, such as "train.gamma=0.5 (tiny)"; a table shows the first words only."""
     preset, changes = difference(everything)
     if not preset:
         return files.digest(everything)[:8]
+    if not changes:
+        return preset
     more = [f"and {len(changes) - CHANGES} more"] if len(changes) > CHANGES else []
-    named = [] if preset == "default" and changes else [preset]
-    return ", ".join(named + changes[:CHANGES] + more)[:200]
+    base = "" if preset == "default" else f" ({preset})"
+    return f"{', '.join(changes[:CHANGES] + more)[:200]}{base}"
 
 
 def child_title(name: str, parent: str) -> str:
     """A stage's name with its experiment's, so that runs of several experiments can be told apart in a chart."""
-    return name if parent == "default" else f"{name} ({parent})"
+    return name if parent == "default" else f"{name}, {parent}"
 
 
 def description(everything: dict[str, Any], means: Mapping[str, float]) -> str:
-    """Markdown for an experiment: what differs from the preset, and the scores over the split."""
-    preset, changes = difference(everything)
-    lines = [f"Preset **{preset}**" + (" with" if changes else ""), ""] if preset else []
-    lines += [f"- `{change}`" for change in changes] + [""]
+    """Markdown for an experiment: its scores, and what differs from the preset."""
     columns = {"miou": "mIoU", "miou16": "mIoU of 16 classes", "pixel_accuracy": "pixel accuracy"}
-    cells = dict.fromkeys(name.rpartition("/")[0] for name in means if name.rpartition("/")[2] == "miou")
-    cells = {cell: None for cell in cells if cell.count("/") == 1}  # segmenter/translator; not label preservation
+    scored = [name.split("/") for name in means if name.endswith("/miou")]
+    cells = [f"{name[0]}/{name[1]}" for name in scored if len(name) == 3 and name[1] != "label_preservation"]
+    lines = []
     if cells:
         lines += [f"| segmenter | translator | {' | '.join(columns.values())} |", "|---" * (len(columns) + 2) + "|"]
     for cell in cells:
         values = [means.get(f"{cell}/{name}") for name in columns]
         shown = [f"{value:.3f}" if value is not None else "" for value in values]
         lines.append(f"| {' | '.join(cell.split('/') + shown)} |")
-    return text("\n".join(lines))
+    preset, changes = difference(everything)
+    if preset:
+        lines += ["", f"Preset **{preset}**" + (" with" if changes else ""), ""]
+    return text("\n".join(lines + [f"- `{change}`" for change in changes]))

@@ -82,7 +82,7 @@ def test_changed_parameters_make_a_second_parent(stored: Path, rewrite: Callable
     assert "- `train.gamma=0.5`" in about and "| source_only | spigan | 45.000 |" in about
     # in a chart of both, one can tell which is which
     assert {run.info.run_name for run in runs() if run.data.tags.get(STAGE) == "train_spigan@0"} == {
-        "train_spigan@0", "train_spigan@0 (train.gamma=0.5)",
+        "train_spigan@0", "train_spigan@0, train.gamma=0.5",
     }  # fmt: skip
 
     rewrite(gamma=0.1)
@@ -95,7 +95,7 @@ def test_parents_are_named_after_the_preset_and_what_differs_from_it(tree: Path)
     preset = default | {"train": {"gamma": 0.7}, "seeds": [0, 1]}
     assert title(default) == "default"
     assert title(preset) == "other"
-    assert title(preset | {"exactness": []}) == "other, exactness=[]"
+    assert title(preset | {"exactness": []}) == "exactness=[] (other)"
     assert title(default | {"train": {"gamma": 0.7}}) == "train.gamma=0.7"
     changed = {"seeds": [1], "exactness": [], "train": {"gamma": 0.8}}
     assert title(default | changed) == "train.gamma=0.8, seeds=[1], exactness=[]"  # what tells runs apart comes first
