@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ def run(
 ) -> None:
     """Run a stage; whatever a user can cause ends in one sentence and exit code 2."""
     given = made.parse_args(arguments)
+    # so that what is half-written goes and worker processes end; a training answers for itself, with a checkpoint
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     if given.debug:
         main(given)
         return

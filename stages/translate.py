@@ -38,13 +38,15 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     from pipeline.translation import rival
 
     make: Any
+    device = "cpu"
     module, source, began = method_module(name), ShardSet.open("data/shards/source"), time.monotonic()
     own = {block_name: params[block_name] for block_name in module.BLOCKS}
     if module.ABILITY == "translator":
         from pipeline.engine.model import load_model
 
         model = load_model(f"models/translators/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
-        make, inputs = partial(_through_net, model, source), [source.digest, model.fingerprint]
+        device = _device(model).type
+        make, inputs = partial(_through_net, model, source), [source.digest, model.fingerprint, device]
     elif module.ABILITY == "rival":
         make, inputs = rival(name, module, own, seed, source), [source.digest]
     else:
@@ -62,7 +64,7 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
         name,
         seed,
         cost,
-        "cpu",
+        device,
         len(source),
     )
 
@@ -79,8 +81,11 @@ def _picture_through(model: Any, picture: Any) -> Any:
     from pipeline.translation import to_picture, to_tensor
 
     with torch.inference_mode():
-        device = next(model.nets.parameters()).device
-        return to_picture(model.module.translate(model.nets, to_tensor(picture, device))[0])
+        return to_picture(model.module.translate(model.nets, to_tensor(picture, _device(model)))[0])
+
+
+def _device(model: Any) -> Any:
+    return next(model.nets.parameters()).device
 
 
 def translate_folder(given: Arguments) -> None:

@@ -145,8 +145,8 @@ def train(run: Run, feed: Feed, label: str, live: Callable[[int, dict[str, float
         run.cost.peak_mb = max(run.cost.peak_mb, peak_mb(run.fabric))
         if live:
             live(run.step, row)
-        due = time.monotonic() - saved > CHECKPOINT_SECONDS
-        if run.fabric.global_rank == 0 and (due or stop) and run.step < settings.steps:
+        due = time.monotonic() - saved > CHECKPOINT_SECONDS and run.step < settings.steps
+        if run.fabric.global_rank == 0 and (due or stop):  # after the last tick too: its outputs are not yet written
             run.checkpoints.save(run.step, run.state())
             saved = time.monotonic()
         if stop:

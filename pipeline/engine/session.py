@@ -67,7 +67,8 @@ def run_training(
     run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)
     augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
     feed = ShardFeed(sets, module.DOMAINS, settings.batch, seed, augment, fabric)
-    _announce(name, seed, settings, sets)
+    if fabric.global_rank == 0:
+        _announce(name, seed, settings, sets)
     with Live(stage, resolved) if fabric.global_rank == 0 else nullcontext() as live:
         train(run, feed, stage, live.log if live else None)
     if fabric.global_rank:

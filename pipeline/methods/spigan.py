@@ -16,7 +16,7 @@ from pipeline.engine.settings import Count, Rate, TrainSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
 from pipeline.nets.init import init_normal
-from pipeline.nets.patchgan import PatchGAN
+from pipeline.nets.patchgan import PatchGAN, PatchNorm
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
 from pipeline.nets.segmenters import SegmenterName, new_segmenter
@@ -36,6 +36,8 @@ class Settings(Parameters):
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
     discriminator_layers: Count = 3
+    discriminator_norm: PatchNorm = "instance"
+    discriminator_lr: Rate | None = None  # None: as G's, train.lr
     task_net: SegmenterName = "fcn8s"
     task_width: Count = 64
     task_lr: Rate = 2e-4  # of T and P
@@ -52,7 +54,8 @@ class Spigan:
     def __init__(self, train: TrainSettings, own: Settings, classes: int, seed: int, privileged: bool = True) -> None:
         self.train, self.own, self.privileged = train, own, privileged
         random = torch.Generator().manual_seed(seed)
-        generator, critic = _generator(own), PatchGAN(own.discriminator_layers, own.discriminator_width)
+        generator = _generator(own)
+        critic = PatchGAN(own.discriminator_layers, own.discriminator_width, norm=own.discriminator_norm)
         init_normal(generator, random)
         init_normal(critic, random)
         self.nets = nn.ModuleDict({"G": generator, "D": critic, "T": self._dense(classes, random)})
@@ -68,7 +71,7 @@ class Spigan:
         dense = [p for name in ("T", "P") if name in self.nets for p in self.nets[name].parameters() if p.requires_grad]
         betas = (0.5, 0.999)
         return {
-            "discriminator": Adam(self.nets["D"].parameters(), self.train.lr, betas),
+            "discriminator": Adam(self.nets["D"].parameters(), self.own.discriminator_lr or self.train.lr, betas),
             "generator": Adam(
                 [
                     {"params": list(self.nets["G"].parameters()), "lr": self.train.lr, "betas": betas},

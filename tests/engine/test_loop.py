@@ -169,17 +169,18 @@ def test_a_checkpoint_that_was_cut_short_falls_back(lost, tmp_path, every_tick, 
     assert_alike(state(run), state(undisturbed("source_only")))
 
 
-def test_a_termination_is_answered_with_a_checkpoint_at_the_next_tick(tmp_path, undisturbed):
+@pytest.mark.parametrize("last", [4, 8])  # 8: after the last step, before the outputs
+def test_a_termination_is_answered_with_a_checkpoint_at_the_next_tick(last, tmp_path, undisturbed):
     run = toy.start("source_only", tmp_path)
 
     def live(step: int, row: dict[str, float]) -> None:
-        if step == 4:
+        if step == last:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Terminated) as caught:
         train(run, toy.shards("source_only", run), "source_only", live)
     assert caught.value.code == 143
-    assert [path.name for path in run.checkpoints.folder.iterdir()] == ["000000004.pt"]
+    assert [path.name for path in run.checkpoints.folder.iterdir()] == [f"00000000{last}.pt"]
     assert_alike(state(go_on("source_only", tmp_path)), state(undisturbed("source_only")))
 
 

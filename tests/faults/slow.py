@@ -1,6 +1,7 @@
 """Run a stage that stands still in the middle of its work, so that it can be killed there: python slow.py STAGE ARGUMENTS
 
-Writing a set of shards, it stops inside the second shard; training, inside its second checkpoint.
+Writing a set of shards, it stops inside the second shard; training, inside its second checkpoint; simulating, at its
+third file.
 """
 
 import runpy
@@ -52,8 +53,22 @@ def slow_checkpoints() -> None:
     torch.save = slow
 
 
+def slow_pictures() -> None:
+    from pipeline.world import writers
+
+    put, done = writers._put, []
+
+    def slow(path: Path, picture: Any) -> None:
+        put(path, picture)
+        done.append(path)
+        if len(done) == 3:
+            stand_still()
+
+    writers._put = slow
+
+
 if __name__ == "__main__":
     stage = sys.argv[1]
     sys.argv = sys.argv[1:]
-    slow_checkpoints() if stage in ("train", "segment") else slow_shards()
+    {"train": slow_checkpoints, "segment": slow_checkpoints, "simulate": slow_pictures}.get(stage, slow_shards)()
     runpy.run_module(f"stages.{stage}", run_name="__main__", alter_sys=True)

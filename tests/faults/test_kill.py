@@ -16,8 +16,8 @@ SLOW = Path(__file__).parent / "slow.py"
 COSTS = "results/costs"  # differ from run to run
 
 
-def kill_in_the_middle(folder: Path, *command: str) -> None:
-    """Start the stage, wait until it stands still, and kill it with all its processes."""
+def kill_in_the_middle(folder: Path, *command: str, sent: int = signal.SIGKILL, code: int = -signal.SIGKILL) -> None:
+    """Start the stage, wait until it stands still, and kill it with all its processes; it ends with `code`."""
     process = subprocess.Popen(
         [sys.executable, str(SLOW), *command],
         cwd=folder,
@@ -33,9 +33,9 @@ def kill_in_the_middle(folder: Path, *command: str) -> None:
             assert process.poll() is None and time.monotonic() < until, process.communicate(timeout=5)[1]
             time.sleep(0.05)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    assert process.returncode == -signal.SIGKILL
+        os.killpg(process.pid, sent)
+        told = process.communicate(timeout=30)[1]
+    assert process.returncode == code, told
     (folder / MARK).unlink()
 
 
@@ -85,6 +85,24 @@ def test_killed_while_translating(trained, copy):
     assert not (folder / "data/translated/spigan/0").exists()
     again(folder, "translate", "spigan", "0")
     assert_undisturbed(folder, trained, "data/translated/spigan/0")
+
+
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [
+        (("simulate", "source"), "data/raw/world_source"),
+        (("shard", "source"), "data/shards/source"),
+        (("translate", "spigan", "0"), "data/translated/spigan/0"),
+    ],
+    ids=["simulate", "shard", "translate"],
+)
+def test_terminated_a_stage_leaves_nothing_half_written_and_says_so_by_its_code(command, out, trained, copy):
+    parts = {"simulate": (), "shard": ("data/raw/world_source", "data/fixed")}
+    folder = copy(trained, *parts.get(command[0], ("data/shards/source", "models/translators/spigan")))
+    kill_in_the_middle(folder, *command, sent=signal.SIGTERM, code=143)
+    assert not (folder / out).exists() and not list(folder.rglob("*.tmp"))
+    again(folder, *command)
+    assert_undisturbed(folder, trained, out)
 
 
 def test_what_was_half_done_with_other_parameters_is_not_continued(world, copy, tiny):

@@ -31,6 +31,16 @@ def test_unknown_upsampling_is_refused():
         ResnetGenerator(up="bicubic")  # type: ignore[arg-type]
 
 
+def test_a_discriminator_without_norm_sees_how_strong_a_pattern_is():
+    """Instance norm scales it away; the keys are the same, so weights go from one to the other."""
+    torch.manual_seed(0)
+    pattern = torch.rand(1, 3, 64, 64) - 0.5
+    nets = {norm: PatchGAN(2, 8, norm=norm) for norm in ("instance", "none")}
+    nets["none"].load_state_dict(nets["instance"].state_dict())
+    change = {norm: (net(pattern) - net(1.5 * pattern)).abs().mean() / net(pattern).std() for norm, net in nets.items()}
+    assert change["none"] > 2 * change["instance"]
+
+
 def test_resize_has_no_checkerboard():
     """A flat feature map must come out flat away from the border; a transposed convolution draws a grid on it."""
 
