@@ -28,9 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.M)
 FREE = ("results/costs/", "report/")  # times differ from run to run
 FIRST = "dvc itself"  # before its first stage
-Mark = tuple[
-    str, float
-]  # a stage and the second of the run at which it began; or a stage and seconds after its beginning
+# a stage and the second of the run at which it began; or a stage and seconds after its beginning
+Mark = tuple[str, float]
 
 
 def command(folder: Path, *words: str) -> None:
