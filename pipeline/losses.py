@@ -39,6 +39,17 @@ def perceptual_l1(features: Sequence[torch.Tensor], others: Sequence[torch.Tenso
     return torch.stack([F.l1_loss(a, b) for a, b in zip(features, others, strict=True)]).sum()
 
 
+def patch_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.07) -> torch.Tensor:
+    """Mean cross entropy of finding every patch's own key among all keys of its picture (CUT, equation 2).
+
+    queries, keys: N P D, N pictures with P patches each, rows of length 1. The keys get no gradient. For negatives from
+    the whole batch, as for crops of one picture, give both as 1 (N P) D.
+    """
+    similarity = queries @ keys.detach().transpose(1, 2) / temperature
+    own = torch.arange(queries.shape[1], device=queries.device).expand(queries.shape[:2])
+    return F.cross_entropy(similarity.flatten(0, 1), own.flatten())
+
+
 def cross_entropy(
     logits: torch.Tensor, label: torch.Tensor, normaliser: torch.Tensor | float | None = None
 ) -> torch.Tensor:

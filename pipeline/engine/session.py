@@ -27,17 +27,15 @@ RUN_MODELS: dict[str, type[RunSettings]] = {"train": TrainSettings, "segment": S
 def resolve(params: dict[str, Any], module: ModuleType) -> dict[str, Any]:
     """The parameters that a method depends on: its blocks, checked, without the keys that it does without."""
     resolved: dict[str, Any] = {}
+    own = params.get(module.BLOCKS[-1]) or {}
+    merged = params | {"train": {**params.get("train", {}), **(own.get("train") or {})}}
     for name in module.BLOCKS:
-        model = RUN_MODELS.get(name) or _own_settings(module)
-        resolved[name] = block(params, name, model).model_dump()
+        model = RUN_MODELS.get(name) or method_module(name).Settings
+        resolved[name] = block(merged, name, model).model_dump()
     for dotted in getattr(module, "UNUSED", ()):
         name, key = dotted.split(".")
         del resolved[name][key]
     return resolved
-
-
-def _own_settings(module: ModuleType) -> type:
-    return module.Settings if hasattr(module, "Settings") else method_module(module.BLOCKS[-1]).Settings
 
 
 def run_training(

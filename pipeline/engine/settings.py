@@ -1,6 +1,6 @@
 """Parameters of training and of the device, without importing torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,13 @@ class TrainSettings(RunSettings):
     beta: Weight = 0.5  # task
     gamma: Weight = 0.1  # privileged information
     delta: Weight = 0.33  # perceptual
+
+
+class MethodSettings(Parameters):
+    """Base of a translator's own block. `train` holds what differs from the block `train` for this method alone, such as
+    fewer steps where each costs more, so that methods can be given equal times."""
+
+    train: dict[str, Any] = {}
 
 
 class SegmentSettings(RunSettings):

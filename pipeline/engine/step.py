@@ -10,10 +10,15 @@ from torch import Tensor, distributed, nn
 
 @dataclass
 class Update:
-    """One optimizer step: `losses` are summed and pushed into the parameters of optimizer `name` only."""
+    """One optimizer step: `losses` are summed and pushed into the parameters of optimizer `name` only.
+
+    Every step of a training gives the same losses; where an update is not due (a warm-up, one update in several steps),
+    they are recorded and nothing else.
+    """
 
     name: str
     losses: dict[str, Tensor]
+    due: bool = True
 
 
 def run_step(
@@ -35,6 +40,9 @@ def run_step(
             if update is None:
                 return losses
             total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
+        losses |= {name: loss.detach() for name, loss in update.losses.items()}
+        if not update.due:
+            continue
         optimizer = optimizers[update.name]
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         optimizer.zero_grad(set_to_none=True)
@@ -43,7 +51,6 @@ def run_step(
         if clip:
             nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
-        losses |= {name: loss.detach() for name, loss in update.losses.items()}
 
 
 def several_ranks() -> bool:
@@ -61,6 +68,21 @@ def average_gradients(parameters: list[Tensor]) -> None:
     flat /= distributed.get_world_size()
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def gathered(part: Tensor) -> Tensor:
+    """The whole batch from every rank's part of it, in the order of the ranks, without gradient."""
+    part = part.detach()
+    if not several_ranks():
+        return part
+    parts = [torch.empty_like(part) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, part.contiguous())
+    return torch.cat(parts)
+
+
+def own_part(whole: Tensor) -> Tensor:
+    """This rank's part of a whole batch: the inverse of `gathered`."""
+    return whole.chunk(distributed.get_world_size())[distributed.get_rank()] if several_ranks() else whole
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

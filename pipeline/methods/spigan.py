@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, Rate, TrainSettings
+from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
 from pipeline.nets.init import init_normal
-from pipeline.nets.patchgan import PatchGAN, PatchNorm
+from pipeline.nets.patchgan import PatchGAN
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
 from pipeline.nets.segmenters import SegmenterName, new_segmenter
-from pipeline.params import Parameters
 
 ABILITY = "translator"
 USES_TARGET_LABELS = False
@@ -28,7 +27,7 @@ DOMAINS = {"source": ("image", "label", "depth"), "target": ("image",)}
 BLOCKS = ("train", "spigan")
 
 
-class Settings(Parameters):
+class Settings(MethodSettings):
     """Nets and depth of SPIGAN. The paper: width 64, 9 blocks, FCN8s for T and P, vgg19; rates all 2e-4."""
 
     generator_width: Count = 64
@@ -36,7 +35,7 @@ class Settings(Parameters):
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
     discriminator_layers: Count = 3
-    discriminator_norm: PatchNorm = "instance"
+    discriminator_norm: Literal["instance", "none"] = "instance"
     discriminator_lr: Rate | None = None  # None: as G's, train.lr
     task_net: SegmenterName = "fcn8s"
     task_width: Count = 64

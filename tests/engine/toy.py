@@ -35,11 +35,24 @@ TOY: dict[str, Any] = {
         "discriminator_layers": 2, "task_net": "small", "task_width": 8, "task_lr": 1e-3, "vgg16": None,
         "features": "lite0", "features_file": None, "depth": "log", "depth_reach": 100.0,
     },
+    "cyclegan": {
+        "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "pool": 3,
+        "identity": 0.5,
+    },
+    "cut": {
+        "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "patches": 9,
+        "projector_width": 8,
+    },
+    "simgan": {
+        "refiner_width": 8, "refiner_blocks": 1, "history": 3, "refiner_warmup": 0, "discriminator_warmup": 0,
+    },
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
-VARIANTS: dict[str, dict[str, Any]] = {  # other settings under which every method must hold what it promises
+VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
     "averaged": {},
-    "clipped": {"train": OTHER, "segment": OTHER},
+    "clipped": {
+        "train": OTHER, "segment": OTHER, "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
+    },
     "dropout": {
         "train": {"steps": 4, "tick": 1},
         "segment": {"steps": 4, "tick": 1, "net": "fcn8s_same"},
