@@ -29,6 +29,14 @@ def semantics(
     return stacked if instance is None else torch.cat([stacked, instance_edges(instance)], 1)
 
 
+def conditions(label: torch.Tensor, instance: torch.Tensor | None, classes: int) -> torch.Tensor:
+    """What a picture is drawn from: planes N (classes + 1) H W, the last one the edges of classes and of instances.
+
+    Instance ids may mean anything within a class, such as 0 for all of its pixels; None where a data set has none.
+    """
+    return semantics(label, classes, label * 65536 + (0 if instance is None else instance))
+
+
 def instance_edges(instance: torch.Tensor) -> torch.Tensor:
     """Instance map NHW -> float32 N1HW: 1 where one of the four neighbours has another id, on both sides of a border.
 

@@ -55,6 +55,28 @@ def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, sour
     return partial(matched, source, target, module, params, seed)
 
 
+def drawn(model: Any, sample: Sample) -> np.ndarray:
+    """What a trained translator makes of a sample: uint8 (H, W, 3). Its method's READS says of which parts."""
+    import torch
+
+    device = next(model.nets.parameters()).device
+    with torch.inference_mode():
+        parts = [_part(sample, name, device) for name in getattr(model.module, "READS", ("image",))]
+        return to_picture(model.module.translate(model.nets, *parts)[0])
+
+
+def _part(sample: Sample, name: str, device: Any) -> Any:
+    """One part of a sample as a batch of one; None where a part that may be absent ("instance?") is."""
+    import torch
+
+    plane = getattr(sample, name.rstrip("?"))
+    if plane is None:
+        if name.endswith("?"):
+            return None
+        raise UserError(f"sample '{sample.key}' has no {name}, which this translator draws from")
+    return to_tensor(plane, device) if name == "image" else torch.from_numpy(plane.astype(np.int64))[None].to(device)
+
+
 def to_picture(image: Any) -> np.ndarray:
     """One picture tensor 3HW in [-1, 1] -> uint8 (H, W, 3), rounded."""
     scaled = (image.detach().float().clamp(-1, 1) + 1) * 127.5

@@ -70,18 +70,11 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
 
 
 def _through_net(model: Any, source: Any, i: int) -> Any:
+    from pipeline.translation import drawn
+
     sample = source.read(i)
-    sample.image = _picture_through(model, sample.image)
+    sample.image = drawn(model, sample)
     return sample
-
-
-def _picture_through(model: Any, picture: Any) -> Any:
-    import torch
-
-    from pipeline.translation import to_picture, to_tensor
-
-    with torch.inference_mode():
-        return to_picture(model.module.translate(model.nets, to_tensor(picture, _device(model)))[0])
 
 
 def _device(model: Any) -> Any:
@@ -92,6 +85,8 @@ def translate_folder(given: Arguments) -> None:
     """Any folder of pictures, of any size and aspect; one output PNG each, under the same name."""
     from pipeline.engine.model import load_model
     from pipeline.files import encode_png, progress, read_image, write_atomic
+    from pipeline.sample import Sample
+    from pipeline.translation import drawn
 
     if not given.images or not given.out:
         raise UserError("--model needs --images (a folder of pictures) and --out (a folder to write)")
@@ -109,7 +104,7 @@ def translate_folder(given: Arguments) -> None:
     bad = []
     for path in progress(paths, f"translate {root.name}"):
         try:
-            picture = _picture_through(model, read_image(path))
+            picture = drawn(model, Sample(path.stem, read_image(path)))
         except UserError as error:
             bad.append(str(error))
             continue

@@ -58,6 +58,11 @@ def several_ranks() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
+def ranks() -> int:
+    """Processes that train together."""
+    return distributed.get_world_size() if several_ranks() else 1
+
+
 def average_gradients(parameters: list[Tensor]) -> None:
     """Average gradients over ranks in one flat message; a single process passes through."""
     if not several_ranks():
@@ -65,7 +70,7 @@ def average_gradients(parameters: list[Tensor]) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
     distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
+    flat /= ranks()
     for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(mean.view_as(gradient))
 
@@ -75,14 +80,14 @@ def gathered(part: Tensor) -> Tensor:
     part = part.detach()
     if not several_ranks():
         return part
-    parts = [torch.empty_like(part) for _ in range(distributed.get_world_size())]
+    parts = [torch.empty_like(part) for _ in range(ranks())]
     distributed.all_gather(parts, part.contiguous())
     return torch.cat(parts)
 
 
 def own_part(whole: Tensor) -> Tensor:
     """This rank's part of a whole batch: the inverse of `gathered`."""
-    return whole.chunk(distributed.get_world_size())[distributed.get_rank()] if several_ranks() else whole
+    return whole.chunk(ranks())[distributed.get_rank()] if several_ranks() else whole
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:
@@ -90,5 +95,5 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     value = value.detach().float()
     if several_ranks():
         distributed.all_reduce(value)
-        value = value / distributed.get_world_size()
+        value = value / ranks()
     return value

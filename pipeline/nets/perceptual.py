@@ -6,6 +6,7 @@ of what was loaded is kept in `FeatureNet.digest` for the record.
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,12 +15,13 @@ from torch import nn
 from pipeline.files import UserError
 from pipeline.nets.inception import Inception, inception_weights
 from pipeline.nets.lite0 import EfficientNetLite0, lite0_weights
-from pipeline.nets.vgg19 import VGG19, vgg19_weights
+from pipeline.nets.vgg19 import RELU_X_1, VGG19, vgg19_weights
 
 Weights = dict[str, torch.Tensor]
 _NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[str | Path | None], tuple[Weights, str]]]] = {
     "lite0": (EfficientNetLite0, lite0_weights),
     "vgg19": (VGG19, vgg19_weights),
+    "vgg19_relu": (partial(VGG19, RELU_X_1, False), vgg19_weights),  # as SPADE and pix2pixHD use it
     "inception": (Inception, inception_weights),
 }
 

@@ -32,7 +32,7 @@ class GlobalGenerator(nn.Module):
 
     def __init__(self, channels: int, width: int = 64, halvings: int = 4, blocks: int = 9) -> None:
         super().__init__()
-        self.multiple = 2**halvings
+        self.channels, self.multiple = channels, 2**halvings
         self.model = nn.Sequential(*_body(channels, width, halvings, blocks), *_picture(width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -64,7 +64,7 @@ class LocalEnhancer(nn.Module):
         local_blocks: int = 3,
     ) -> None:
         super().__init__()
-        self.enhancers = enhancers
+        self.channels, self.enhancers = channels, enhancers
         self.multiple = 2 ** (halvings + enhancers)
         self.model = nn.Sequential(*_body(channels, width * 2**enhancers, halvings, blocks))
         for n in range(1, enhancers + 1):

@@ -144,7 +144,7 @@ class SpadeGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.multiple = 2 ** DOUBLINGS[upsampling]
-        self.z_dim, self.start = z_dim, tuple(start)
+        self.channels, self.z_dim, self.start = channels, z_dim, tuple(start)
         deep = 16 * width
         self.fc = nn.Linear(z_dim, deep * math.prod(start)) if z_dim else nn.Conv2d(channels, deep, 3, padding=1)
         widths = {"head_0": deep, "G_middle_0": deep, "G_middle_1": deep}

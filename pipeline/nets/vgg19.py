@@ -12,6 +12,7 @@ from pipeline.nets.weights import load_strictly, read_weights
 LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512, 512, 512, 512)
 # Indices into torchvision's vgg19().features of the convolutions themselves, before their ReLU.
 CONV_X_2 = (2, 7, 12, 21, 30)  # conv1_2, conv2_2, conv3_2, conv4_2, conv5_2: SPIGAN
+RELU_X_1 = (1, 6, 11, 20, 29)  # relu1_1, relu2_1, relu3_1, relu4_1, relu5_1: SPADE and pix2pixHD
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -127,9 +127,10 @@ def _decoded(steps: Iterator[Sequence[Request]], threads: int, ahead: int) -> It
 
 
 def _parts(opened: ShardSource, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The parts to decode, all of which every sample must have."""
+    """The parts to decode, all of which every sample must have; one that is named "instance?" is left out if it is not there."""
     if wanted is None:
         return opened.parts
+    wanted = [part.rstrip("?") for part in wanted if not part.endswith("?") or part[:-1] in opened.parts]
     if missing := [part for part in wanted if part not in opened.parts]:
         raise UserError(f"{opened.path} has no {' and no '.join(missing)} for every sample; shard the set with it")
     return tuple(wanted)

@@ -26,17 +26,12 @@ class Served:
 
 def _load_pyfunc(folder: str) -> Served:
     """mlflow's entry point. Raises UserError for a model directory that cannot be read."""
-    import torch
-
     from pipeline.engine.model import load_model
+    from pipeline.sample import Sample
     from pipeline.scoring import predict
-    from pipeline.translation import to_picture, to_tensor
+    from pipeline.translation import drawn
 
     model = load_model(folder)
-
-    def translated(picture: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            device = next(model.nets.parameters()).device
-            return to_picture(model.module.translate(model.nets, to_tensor(picture, device))[0])
-
-    return Served(translated if model.module.ABILITY == "translator" else lambda picture: predict(model, picture))
+    if model.module.ABILITY == "translator":
+        return Served(lambda picture: drawn(model, Sample("picture", picture)))
+    return Served(lambda picture: predict(model, picture))

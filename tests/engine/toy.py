@@ -39,6 +39,15 @@ TOY: dict[str, Any] = {
         "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "pool": 3,
         "identity": 0.5,
     },
+    "spade": {
+        "generator_width": 2, "hidden": 8, "discriminator_width": 8, "discriminator_layers": 2, "style": True, "z_dim": 8,
+        "encoder_width": 4, "encoder_layers": 2,
+    },
+    "pix2pixhd": {
+        "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "halvings": 1,
+        "enhancers": 1,
+    },
+    "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
         "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "patches": 9,
         "projector_width": 8,
@@ -51,7 +60,9 @@ OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedul
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
     "averaged": {},
     "clipped": {
-        "train": OTHER, "segment": OTHER, "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
+        "train": OTHER,
+        "segment": OTHER,
+        "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
     },
     "dropout": {
         "train": {"steps": 4, "tick": 1},
@@ -123,7 +134,7 @@ class Drawn:
             "flow": lambda: self._field(random, 2),
             "flow_back": lambda: self._field(random, 2),
         }
-        for part in parts:
+        for part in (part.rstrip("?") for part in parts):
             setattr(made, part, drawn[part]())
         for part in ("flow", "flow_back"):
             if part in parts:
