@@ -17,7 +17,7 @@ from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 
-LISTS = ("simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness")
+LISTS = ("simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness", "generation")
 
 
 def main(given: Arguments) -> None:
@@ -85,6 +85,7 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     found += _check_abilities(cells, ("segmenter",), "cells")
     for place, listed in {
         "exactness": params["exactness"],
+        "generation": params["generation"],
         **{f"cells.{n}": arms for n, arms in cells.items()},
     }.items():
         for translator in listed:
@@ -97,6 +98,11 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
                 )
     if params["exactness"] and "perfect_translation" not in cells.get("source_only", []):
         found.append("params.yaml: exactness compares with perfect_translation, which is not in cells.source_only")
+    if params["generation"] and "none" not in cells.get("oracle", []):
+        found.append("params.yaml: generation is judged by the oracle, and cells.oracle is not [none]")
+    for name in params["generation"]:
+        if name in translators and "label" not in getattr(method_module(name), "READS", ()):
+            found.append(f"params.yaml: generation lists {name}, which does not draw from label maps")
     if cells.get("source_only") and "none" not in cells["source_only"]:
         found.append("params.yaml: cells.source_only lacks 'none'; its segmenter judges how labels are preserved")
     return found
@@ -107,7 +113,7 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
     found = []
     if not _whole(params["seeds"]) or not params["seeds"]:
         found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
-    for name in ("simulate", "sequences", "flow_pairs", "exactness"):
+    for name in ("simulate", "sequences", "flow_pairs", "exactness", "generation"):
         if not _names(params[name]):
             found.append(f"params.yaml: {name} is a list of names; see presets/default.yaml")
     for name, fits, items in (("translators", _whole, "seeds"), ("cells", _names, "translators")):

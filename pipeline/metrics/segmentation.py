@@ -49,6 +49,13 @@ def pixel_accuracy(matrix: np.ndarray) -> Score:
     return float(np.trace(matrix) / matrix.sum()) if matrix.sum() else None
 
 
+def class_accuracy(matrix: np.ndarray) -> list[Score]:
+    """Share of each class's labelled pixels that are right; None for a class without pixels."""
+    return [
+        float(right / all_) if all_ else None for right, all_ in zip(np.diagonal(matrix), matrix.sum(1), strict=True)
+    ]
+
+
 def merge(matrix: np.ndarray, table: np.ndarray, n: int) -> np.ndarray:
     """Add up rows and columns of a confusion matrix by a look-up table (see `merge_table`) to n classes."""
     known = matrix.shape[0]

@@ -70,14 +70,16 @@ def _doubling(channels_in: int, channels: int, up: str) -> nn.Module:
     raise ValueError(f'up must be "transposed" or "resize", not {up!r}')
 
 
-def pad_to_multiple(image: torch.Tensor, multiple: int = MULTIPLE) -> tuple[torch.Tensor, Callable[[Picture], Picture]]:
+def pad_to_multiple(
+    image: torch.Tensor, multiple: int = MULTIPLE, least: int = 2
+) -> tuple[torch.Tensor, Callable[[Picture], Picture]]:
     """Extend NCHW on all sides to multiples of `multiple`; returns it and the function that cuts (..., H, W) back.
 
-    Borders are reflected, or repeated where the picture is too small to reflect. At least two multiples, as the
+    Borders are reflected, or repeated where the picture is too small to reflect. `least`: multiples at least; two where
     residual blocks reflect a border themselves.
     """
     height, width = image.shape[-2:]
-    below, beside = (max(-length % multiple, 2 * multiple - length) for length in (height, width))
+    below, beside = (max(-length % multiple, least * multiple - length) for length in (height, width))
     top, left = below // 2, beside // 2
     sides = (left, beside - left, top, below - top)
     mode = "reflect" if max(sides[:2]) < width and max(sides[2:]) < height else "replicate"

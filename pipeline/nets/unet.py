@@ -54,7 +54,8 @@ class UNetGenerator(nn.Module):
         super().__init__()
         if levels < 2:
             raise ValueError(f"a U-Net has at least 2 levels, not {levels}")
-        self.levels, self.as_trained = levels, _is_as_trained(inference)
+        self.levels, self.channels, self.multiple = levels, channels_in, 2**levels
+        self.as_trained = _is_as_trained(inference)
         bias = norm == "instance"  # in front of an affine norm a bias is redundant; in front of the other it stays 0
         inner = _below(levels, width, _norm(norm, self.as_trained), bias, dropout)
         first = nn.Conv2d(channels_in, width, 4, stride=2, padding=1, bias=bias)

@@ -59,6 +59,11 @@ KINDS = {
     ),
     "measure": Kind("measure@{translator}-{seed}", "results/measure/{translator}/{seed}.json"),
     "exactness": Kind("exactness@{translator}-{seed}", "results/exactness/{translator}/{seed}.json"),
+    "generation": Kind(
+        "generation@{translator}-{seed}",
+        "results/generation/{translator}/{seed}/scores.json",
+        pictures="results/generation/{translator}/{seed}/pictures",
+    ),
 }
 
 
@@ -169,7 +174,8 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for translator, seed in product(translators or [], seeds):
             cell = {"segmenter": segmenter, "translator": translator, "seed": seed}
             yield from (("segment", cell), ("evaluate", cell))
-    for stage, judged in (("measure", pairs.get("source_only")), ("exactness", params.get("exactness"))):
+    judging = {"measure": pairs.get("source_only"), **{name: params.get(name) for name in ("exactness", "generation")}}
+    for stage, judged in judging.items():
         yield from ((stage, {"translator": name, "seed": seed}) for name, seed in product(judged or [], seeds))
 
 

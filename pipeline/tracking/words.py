@@ -10,7 +10,18 @@ from pipeline.tracking.store import text
 
 CHANGES = 3  # named in a title; all of them stand in the description
 # what is run comes after what it is run with: the first words of a title are all that a table shows
-_LAST = ("device", "simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness", "world")
+_LAST = (
+    "device",
+    "simulate",
+    "sequences",
+    "flow_pairs",
+    "seeds",
+    "translators",
+    "cells",
+    "exactness",
+    "generation",
+    "world",
+)
 
 
 def difference(everything: dict[str, Any]) -> tuple[str, list[str]]:
