@@ -61,11 +61,11 @@ def drawn(model: Any, sample: Sample) -> np.ndarray:
 
     device = next(model.nets.parameters()).device
     with torch.inference_mode():
-        parts = [_part(sample, name, device) for name in getattr(model.module, "READS", ("image",))]
+        parts = [part(sample, name, device) for name in getattr(model.module, "READS", ("image",))]
         return to_picture(model.module.translate(model.nets, *parts)[0])
 
 
-def _part(sample: Sample, name: str, device: Any) -> Any:
+def part(sample: Sample, name: str, device: Any) -> Any:
     """One part of a sample as a batch of one; None where a part that may be absent ("instance?") is."""
     import torch
 

@@ -19,6 +19,7 @@ def main(given: Arguments) -> None:
     from pipeline.generation import gallery, judge
     from pipeline.nets.perceptual import feature_net
     from pipeline.shards.index import ShardSet
+    from pipeline.styles import style_sheets
 
     params = load()
     measure, evaluate = block(params, "measure", MeasureSettings), block(params, "evaluate", EvaluateSettings)
@@ -32,6 +33,8 @@ def main(given: Arguments) -> None:
         write_json(folder / "scores.json", row | judge(model, oracle, shards, net, measure.pictures))
         for key, picture in gallery(model, shards, evaluate.gallery):
             write_atomic(folder / "pictures" / f"{key}.png", encode_png(picture))
+        for name, sheet in style_sheets(model, shards):
+            write_atomic(folder / "styles" / f"{name}.png", encode_png(sheet))
 
 
 if __name__ == "__main__":

@@ -157,16 +157,30 @@ def build(params: dict[str, Any], classes: int, seed: int) -> Spade:
 
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
-    return nn.ModuleDict({"G": _generator(Settings(**params["spade"]), classes + 1, params["train"]["crop"])})
+    """G, and with style E: a picture of one's own can give its style."""
+    own = Settings(**params["spade"])
+    nets = nn.ModuleDict({"G": _generator(own, classes + 1, params["train"]["crop"])})
+    if own.style:
+        nets["E"] = SpadeEncoder(own.encoder_width, own.z_dim, own.encoder_layers)
+    return nets
 
 
 def translate(nets: nn.ModuleDict, label: Tensor, instance: Tensor | None) -> Tensor:
     """Labels and instances NHW of any size -> pictures N3HW in [-1, 1]; the style belongs to the label map's values."""
+    size = getattr(nets["G"], "z_dim", 0)
+    return drawn_with(nets, label, instance, normal(np.array([_draw_of(one) for one in label]), size) if size else None)
+
+
+def drawn_with(nets: nn.ModuleDict, label: Tensor, instance: Tensor | None, z: Tensor | None) -> Tensor:
+    """`translate` with codes z (N, z_dim), of `style_of` or standard normal; None for a generator without style."""
     G: Any = nets["G"]
     padded, crop = pad_to_multiple(conditions(label, instance, G.channels - 1), G.multiple)
-    if not getattr(G, "z_dim", 0):
-        return crop(G(padded))
-    return crop(G(padded, normal(np.array([_draw_of(one) for one in label]), G.z_dim).to(padded)))
+    return crop(G(padded) if z is None else G(padded, z.to(padded)))
+
+
+def style_of(nets: nn.ModuleDict, image: Tensor) -> Tensor:
+    """Codes (N, z_dim) of pictures N3HW in [-1, 1]: the encoder's mean."""
+    return nets["E"](image)[0]
 
 
 def _draw_of(label: Tensor) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import atomic_dir, write_atomic, write_json
-from pipeline.report import claims, gallery, page, results, tables
+from pipeline.report import claims, gallery, generation, page, results, tables
 from pipeline.report.compare import compare
 from pipeline.report.tables import Table
 from pipeline.report.terminal import format_claims, format_table
@@ -24,14 +24,15 @@ def build(params: dict[str, Any], root: Path, out: Path) -> Table:
     """
     root = Path(root)
     found = results.load(params, root)
-    table = tables.rows(found)
+    table, drawn = tables.rows(found), generation.rows(params, root)
     with atomic_dir(out) as folder:
         write_json(folder / "table.json", table)
         write_atomic(folder / "table.csv", tables.to_csv(table))
         write_json(folder / "scores.json", tables.without_costs(table))
         write_json(folder / "claims.json", claims.claims(table))
-        write_json(folder / "generation.json", [])  # rows of methods whose output is not segmentation: none yet
+        write_json(folder / "generation.json", drawn)
         write_json(folder / "params.json", params)
         pictures = gallery.build(found, root, folder)
-        write_atomic(folder / "index.html", page.render(params, found, table, pictures, root, folder))
+        shown = generation.show(params, drawn, root, folder)
+        write_atomic(folder / "index.html", page.render(params, found, table, pictures, shown, root, folder))
     return table

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from pipeline.report import charts, origins, published, sentences, sheets, words
 from pipeline.report.claims import FIGURES, by_pair, claims
 from pipeline.report.gallery import Gallery
+from pipeline.report.generation import SCORES, Generation
 from pipeline.report.results import NONE, ORACLE, PERFECT, SOURCE_ONLY, Results
 from pipeline.report.tables import Gap, Summary, Table, distance_names, gap, mean, perfect_names, spread, summarise
 
@@ -25,7 +26,15 @@ class Column:
     percent: bool
 
 
-def render(params: dict[str, Any], results: Results, table: Table, gallery: Gallery, root: Path, page: Path) -> str:
+def render(
+    params: dict[str, Any],
+    results: Results,
+    table: Table,
+    gallery: Gallery,
+    generation: Generation,
+    root: Path,
+    page: Path,
+) -> str:
     """The HTML of the page. Pictures it shows besides the gallery's are written below `page`."""
     summaries, marks, found = summarise(table), gap(table), origins.collect(params, root)
     ours, claimed = _beside_published(summaries), by_pair(claims(table))
@@ -44,6 +53,8 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
         "classes": list(table[0]["iou"]),
         "best": _best_per_class(summaries),
         "gallery": gallery,
+        "generation": generation,
+        "drawn_scores": SCORES,
         "training": charts.of_translators(results),
         "segmenting": charts.of_segmenters(results),
         "measured": _measured(summaries),
@@ -52,7 +63,8 @@ def render(params: dict[str, Any], results: Results, table: Table, gallery: Gall
         "places": {
             name: words.common_places(s.mean[name] for s in summaries)
             for name in (*distance_names(table), *perfect_names(table))
-        },
+        }
+        | {name: words.common_places(line.mean.get(name) for line in generation.lines) for name in generation.figures},
         "sheets": sheets.collect(params, root, page),
         "costs": _costs(results.costs),
         "all_seconds": sum(cost["seconds"] or 0 for cost in results.costs),
