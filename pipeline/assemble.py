@@ -11,7 +11,7 @@ from pipeline.datasets import open_dataset
 from pipeline.datasets.base import Item, Reader
 from pipeline.datasets.settings import SourceSettings, TargetSettings
 from pipeline.files import UserError, digest, read_image, sha256_file
-from pipeline.sample import Sample, decode_depth, decode_flow
+from pipeline.sample import Sample, decode_depth, decode_flow, present
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,11 @@ def _with_fixed(read: Reader, have: dict[str, Path], item: Item) -> Sample:
 
 
 def target_samples(target: TargetSettings, raw: Path, split: str, parts: tuple[str, ...]) -> Made:
-    """Pictures, labels or both of one split of the real set."""
+    """Parts of one split of the real set; one that is named "instance?" where every picture has it."""
     dataset = open_dataset(target.layout, raw / target.name, **target.options())
-    dataset.check(parts, split)
     items = dataset.items(split)
+    parts = tuple(present(parts, set.intersection(*(set(item.files) for item in items)) if items else ()))
+    dataset.check(parts, split)
     return Made(partial(dataset.read, parts=parts), items, dataset.classes, split, digest([_mark(items), parts]))
 
 

@@ -11,6 +11,7 @@
 """
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -38,6 +39,11 @@ class Sample:
     flow: Flow | None = None
     flow_back: Flow | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+def present(wanted: Sequence[str], known: Collection[str]) -> list[str]:
+    """The names of wanted parts; one that may be absent ("instance?") only where it is known."""
+    return [part.rstrip("?") for part in wanted if not part.endswith("?") or part[:-1] in known]
 
 
 def encode_depth(metres: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pipeline.engine.model import Model
 from pipeline.judging import spread_out
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
-from pipeline.translation import part, to_picture, to_tensor
+from pipeline.translation import drawn_from, to_picture, to_tensor
 
 
 def style_sheets(model: Model, shards: ShardSet, rows: int = 4, columns: int = 5) -> Iterator[tuple[str, np.ndarray]]:
@@ -26,7 +26,7 @@ def style_sheets(model: Model, shards: ShardSet, rows: int = 4, columns: int = 5
         return
     G: Any = model.nets["G"]
     device = next(G.parameters()).device
-    samples = [shards.read(i, ("label", "instance")) for i in spread_out(len(shards), rows)]
+    samples = [shards.read(i) for i in spread_out(len(shards), rows)]
     maps = [_painted(sample, shards.classes) for sample in samples]
     pictures = [_fitted(shards.read(i, ("image",)).image, maps[0]) for i in spread_out(len(shards), columns)]
     with torch.inference_mode():
@@ -48,9 +48,7 @@ def _fitted(picture: np.ndarray | None, like: np.ndarray) -> np.ndarray:
 
 
 def _drawn(model: Model, sample: Sample, z: Tensor) -> np.ndarray:
-    device = next(model.nets.parameters()).device
-    label, instance = part(sample, "label", device), part(sample, "instance?", device)
-    return to_picture(model.module.drawn_with(model.nets, label, instance, z)[0])
+    return to_picture(model.module.drawn_with(model.nets, *drawn_from(model, sample), z)[0])
 
 
 def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:

@@ -56,23 +56,31 @@ def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, sour
 
 
 def drawn(model: Any, sample: Sample) -> np.ndarray:
-    """What a trained translator makes of a sample: uint8 (H, W, 3). Its method's READS says of which parts."""
+    """What a trained translator makes of a sample: uint8 (H, W, 3)."""
     import torch
 
-    device = next(model.nets.parameters()).device
     with torch.inference_mode():
-        parts = [part(sample, name, device) for name in getattr(model.module, "READS", ("image",))]
-        return to_picture(model.module.translate(model.nets, *parts)[0])
+        return to_picture(model.module.translate(model.nets, *drawn_from(model, sample))[0])
 
 
-def part(sample: Sample, name: str, device: Any) -> Any:
-    """One part of a sample as a batch of one; None where a part that may be absent ("instance?") is."""
+def drawn_from(model: Any, sample: Sample) -> list[Any]:
+    """The parts of a sample that a translator draws from (its method's READS), as batches of one on its device.
+
+    None for a part that may be absent ("instance?") where the sample lacks it, or the model was trained without it.
+    """
+    device = next(model.nets.parameters()).device
+    wanted = getattr(model.module, "READS", ("image",))
+    known = [name for name in wanted if not name.endswith("?") or name[:-1] in model.optional]
+    return [_part(sample, name, device) if name in known else None for name in wanted]
+
+
+def _part(sample: Sample, name: str, device: Any) -> Any:
     import torch
 
     plane = getattr(sample, name.rstrip("?"))
+    if plane is None and name.endswith("?"):
+        return None
     if plane is None:
-        if name.endswith("?"):
-            return None
         raise UserError(f"sample '{sample.key}' has no {name}, which this translator draws from")
     return to_tensor(plane, device) if name == "image" else torch.from_numpy(plane.astype(np.int64))[None].to(device)
 

@@ -9,9 +9,9 @@ from stages.common import Arguments, parser, run
 
 TARGET_PARTS = {
     "target_train": ("train", ("image",)),
-    "target_train_labels": ("train", ("label",)),
-    "target_dev": ("dev", ("image", "label")),
-    "target_val": ("val", ("image", "label")),
+    "target_train_labels": ("train", ("label", "instance?")),
+    "target_dev": ("dev", ("image", "label", "instance?")),
+    "target_val": ("val", ("image", "label", "instance?")),
 }
 SETS = ("source", *TARGET_PARTS, "sequences")
 

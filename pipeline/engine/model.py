@@ -1,6 +1,7 @@
 """Model directories: weights, resolved parameters, classes, a card, a fingerprint. Never a pickle; loads anywhere."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,10 +29,18 @@ class Model:
     params: dict[str, Any]
     classes: ClassTable
     fingerprint: str
+    optional: tuple[str, ...] = ()  # parts of its samples that it can do without, and was trained with
 
 
 def save_model(
-    out: Path, name: str, nets: nn.ModuleDict, params: dict[str, Any], classes: str, fingerprint: str, card: str
+    out: Path,
+    name: str,
+    nets: nn.ModuleDict,
+    params: dict[str, Any],
+    classes: str,
+    fingerprint: str,
+    card: str,
+    optional: Sequence[str] = (),
 ) -> None:
     """Write a complete model directory at once; byte-identical for equal arguments."""
     from safetensors.torch import save_file
@@ -39,7 +48,7 @@ def save_model(
     tensors = {key: value.detach().cpu().contiguous() for key, value in nets.state_dict().items()}
     with atomic_dir(out) as folder:
         save_file(tensors, folder / "weights.safetensors")
-        write_atomic(folder / "params.yaml", _yaml({"method": name, "params": params}))
+        write_atomic(folder / "params.yaml", _yaml({"method": name, "optional": list(optional), "params": params}))
         write_json(folder / "classes.json", {"table": classes, "names": list(TABLES[classes].names)})
         write_atomic(folder / "card.md", card)
         write_atomic(folder / "fingerprint", fingerprint + "\n")
@@ -60,7 +69,7 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
             f"{path} is not a model directory: {', '.join(missing)} missing; name one that a training wrote"
         )
     classes = _class_table(path / "classes.json")
-    name, params = _resolved(path / "params.yaml")
+    name, params, optional = _resolved(path / "params.yaml")
     module = method_module(name)
     nets = _empty_nets(path / "params.yaml", module, params, len(classes))
     try:
@@ -71,7 +80,7 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
         ) from None
     cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
     nets = nets.to("cuda" if cuda else "cpu").eval().requires_grad_(False)
-    return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip())
+    return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip(), optional)
 
 
 def _class_table(file: Path) -> ClassTable:
@@ -82,15 +91,15 @@ def _class_table(file: Path) -> ClassTable:
     return TABLES[table]
 
 
-def _resolved(file: Path) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of a model's method."""
+def _resolved(file: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    """Name and parameters of a model's method, and the optional parts it was trained with."""
     content = read_yaml(file)
-    name, params = content.get("method"), content.get("params")
+    name, params, optional = content.get("method"), content.get("params"), content.get("optional") or []
     if not isinstance(name, str) or not isinstance(params, dict):
         raise UserError(f"{file} lacks the method or its params; name another model or train it again")
     if name not in method_names():
         raise UserError(f"{file}: method '{name}' is unknown; known are {', '.join(method_names())}")
-    return name, params
+    return name, params, tuple(optional)
 
 
 def _empty_nets(file: Path, module: ModuleType, params: dict[str, Any], classes: int) -> nn.ModuleDict:

@@ -73,10 +73,19 @@ def run_training(
         return
     kept = module.exported(resolved, _count(classes))
     kept.load_state_dict({k: v for k, v in run.nets.state_dict().items() if k.split(".")[0] in kept})
-    save_model(out, name, kept, resolved, classes, mark, _card(name, seed, settings, sets, describe(fabric), method))
+    card = _card(name, seed, settings, sets, describe(fabric), method)
+    save_model(out, name, kept, resolved, classes, mark, card, _optional(module.DOMAINS, sets))
     write_curves(curves, run, name, seed)
     write_cost(cost, stage, name, seed, run.cost, describe(fabric), settings.steps * settings.batch)
     run.checkpoints.remove()
+
+
+def _optional(domains: dict[str, tuple[str, ...]], sets: dict[str, ShardSource]) -> list[str]:
+    """Parts that a method can do without, and had: where one was absent in training, its model is not to be given it."""
+    found = {
+        part[:-1] for d, parts in domains.items() for part in parts if part.endswith("?") and part[:-1] in sets[d].parts
+    }
+    return sorted(found)
 
 
 def _count(classes: str) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from pipeline.files import UserError
-from pipeline.sample import Sample
+from pipeline.sample import Sample, present
 from pipeline.shards.batch import Batch, collate
 from pipeline.shards.joined import ShardSource
 from pipeline.shards.order import locate
@@ -130,7 +130,7 @@ def _parts(opened: ShardSource, wanted: Sequence[str] | None) -> tuple[str, ...]
     """The parts to decode, all of which every sample must have; one that is named "instance?" is left out if it is not there."""
     if wanted is None:
         return opened.parts
-    wanted = [part.rstrip("?") for part in wanted if not part.endswith("?") or part[:-1] in opened.parts]
+    wanted = present(wanted, opened.parts)
     if missing := [part for part in wanted if part not in opened.parts]:
         raise UserError(f"{opened.path} has no {' and no '.join(missing)} for every sample; shard the set with it")
     return tuple(wanted)
