@@ -20,19 +20,23 @@ def write(name: str, out: Path) -> Any:
     resolved = toy.params(name)
     nets = toy.method_module(name).exported(resolved, len(toy.CLASSES))
     random = torch.Generator().manual_seed(0)
-    for value in nets.state_dict().values():
-        if value.is_floating_point():
-            value.copy_(torch.rand(value.shape, generator=random) / 4)
+    for key, value in nets.state_dict().items():
+        if value.is_floating_point():  # variances are not negative
+            value.copy_((torch.rand(value.shape, generator=random) - (0 if key.endswith("var") else 0.5)) / 4)
     save_model(out, name, nets, resolved, toy.CLASSES.name, "f" * 64, "# card\n")
     return nets.eval()
 
 
 def output(name: str, nets: Any) -> torch.Tensor:
-    """What the nets make of an odd picture."""
-    module = toy.method_module(name)
-    picture = torch.rand(1, 3, 37, 53, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    """What the nets make of an odd picture, or label map."""
+    module, random = toy.method_module(name), torch.Generator().manual_seed(1)
+    given = {
+        "image": torch.rand(1, 3, 37, 53, generator=random) * 2 - 1,
+        "label": torch.randint(len(toy.CLASSES), (1, 37, 53), generator=random),
+    }
+    parts = [given.get(part) for part in getattr(module, "READS", ("image",))]
     with torch.inference_mode():
-        return (module.translate if module.ABILITY == "translator" else module.logits)(nets, picture)
+        return (module.translate if module.ABILITY == "translator" else module.logits)(nets, *parts)
 
 
 @pytest.fixture
