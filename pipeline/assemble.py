@@ -26,15 +26,13 @@ class Made:
 
 
 def source_samples(source: SourceSettings, raw: Path, fixed: Path) -> Made:
-    """Pictures of the synthetic set with its mended labels, instances and, unless there is none, depth."""
-    options = source.model_dump(exclude={"name", "depth"})
-    dataset = open_dataset("synthia", raw / source.name, dev_share=0.0, **options)
+    """Pictures of the synthetic set with its mended labels, instances and depth, as far as it has them."""
+    dataset = open_dataset(source.layout, raw / source.name, **source.options())
     items = dataset.items()
     folders = {"label": "labels", "instance": "instances", "depth": "depth"}
     have = {part: fixed / folder for part, folder in folders.items() if (fixed / folder).is_dir()}
-    lacking = [f"{fixed}/{folders[part]}" for part in ("label",) if part not in have]
-    if lacking:
-        raise UserError(f"{lacking[0]} is missing; run fix_labels first (dvc repro fix_labels)")
+    if not (fixed / "report.json").is_file():
+        raise UserError(f"{fixed}/report.json is missing; run fix_labels first (dvc repro fix_labels)")
     marks = digest({str(p.relative_to(fixed)): sha256_file(p) for d in have.values() for p in sorted(d.iterdir())})
     return Made(
         partial(_with_fixed, dataset.read, have), items, dataset.classes, "train", digest([_mark(items), marks])

@@ -53,7 +53,7 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         raise UserError(f"data/raw/{name} is simulated (simulate in params.yaml); choose another name")
     source, target = block(params, "source", SourceSettings), block(params, "target", TargetSettings)
     if name == source.name:
-        return "synthia", source.model_dump(exclude={"name", "depth"}) | {"dev_share": 0.0}
+        return source.layout, source.options()
     if name == target.name:
         return target.layout, target.options()
     if name in params.get("sequences", ()):

@@ -1,4 +1,4 @@
-"""fix_labels: somebody's SYNTHIA -> trainIds, instances and depth that no later step has to doubt.
+"""fix_labels: somebody's SYNTHIA, or plain folders -> trainIds, instances and depth that no later step has to doubt.
 
     out/labels/KEY.png     8-bit trainIds of cityscapes19, 255 = void
     out/instances/KEY.png  16-bit, 0 = none (only from raw16: the other files do not hold them)
@@ -14,34 +14,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from pipeline.classes import IGNORE, TABLES, ClassTable
 from pipeline.datasets import Item, open_dataset
 from pipeline.datasets.base import Decoder
 from pipeline.datasets.planes import centimetres
-from pipeline.datasets.synthia import Kind, Table
+from pipeline.datasets.settings import SourceSettings
 from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, map_items, problems, write_json
-from pipeline.params import Parameters
 from pipeline.sample import SKY_CENTIMETRES
 
 FOLDERS = {"label": "labels", "instance": "instances", "depth": "depth"}
-
-
-class LabelSettings(Parameters):
-    """How SYNTHIA's labels are to be read; nothing of this can be seen in a file."""
-
-    table: Table
-    labels: Kind
-    lanemarking: Literal["road", "void"] = "road"  # road is a choice, not a fact; it stands in the report
-    depth: Literal["centimetres", "none"] = "centimetres"
-    label_folder: str = ""  # beside RGB, where labels lie in no published folder
-    inside: str = ""
-    sheet: int = Field(default=4, ge=1, le=32)  # pictures on the sheet
+SHEET = 4  # pictures on the sheet
 
 
 @dataclass(frozen=True)
@@ -55,15 +42,14 @@ class Found:
     instances: int = 0
 
 
-def fix_labels(root: Path | str, out: Path | str, settings: LabelSettings, workers: int = 1) -> dict[str, Any]:
-    """Map every label of the SYNTHIA at `root` and write the folder `out` (see above); returns the report.
+def fix_labels(root: Path | str, out: Path | str, settings: SourceSettings, workers: int = 1) -> dict[str, Any]:
+    """Map every label of the source at `root` and write the folder `out` (see above); returns the report.
 
     Raises one UserError that lists all missing, damaged, mismatched and contradicting files. Same input, same bytes.
     """
-    options = settings.model_dump(exclude={"depth", "sheet"})
-    dataset = open_dataset("synthia", root, dev_share=0.0, **options)
+    dataset = open_dataset(settings.layout, root, **settings.options())
     items, decoders = dataset.items(), dict(dataset.read.decoders)
-    parts = [part for part in FOLDERS if part in decoders and not (part == "depth" and settings.depth == "none")]
+    parts = _parts(settings, decoders, items)
     with atomic_dir(out) as folder:
         for part in parts:
             (folder / FOLDERS[part]).mkdir()
@@ -73,12 +59,18 @@ def fix_labels(root: Path | str, out: Path | str, settings: LabelSettings, worke
             raise _refusal(dataset.where, faults)
         table = TABLES[dataset.classes]
         report = _report(found, table, settings, parts, dataset.stray)
-        if not any(report["pixels"].values()):
+        if "label" in parts and not any(report["pixels"].values()):
             raise UserError(f"{dataset.where}: every pixel of every label is void; is 'labels' declared rightly?")
         write_json(folder / "report.json", report)
-        chosen = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, settings.sheet).astype(int))]
+        chosen = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, SHEET).astype(int))]
         (folder / "sheet.jpg").write_bytes(encode_jpeg(_sheet(chosen, decoders, table), 90))
     return report
+
+
+def _parts(settings: SourceSettings, decoders: Mapping[str, Decoder], items: Sequence[Item]) -> list[str]:
+    """What is written: SYNTHIA must have labels and, where declared, depth; plain folders may have any or nothing."""
+    there = {part for item in items for part in item.files} if settings.layout == "folder" else set(decoders)
+    return [part for part in FOLDERS if part in there and not (part == "depth" and settings.depth == "none")]
 
 
 def _refusal(where: str, faults: Sequence[str]) -> UserError:
@@ -109,26 +101,26 @@ def _fix(decoders: Mapping[str, Decoder], parts: Sequence[str], folder: Path, it
         return Found(tuple(faults))
     for part in parts:
         (folder / FOLDERS[part] / f"{item.key}.png").write_bytes(encode_png(read[part]))
-    classes = np.bincount(read["label"].ravel(), minlength=256)
+    classes = np.bincount(read["label"].ravel() if "label" in read else [], minlength=256)
     sky = int((read["depth"] == SKY_CENTIMETRES).sum()) if "depth" in read else 0
     moving = len(np.setdiff1d(read["instance"], [0])) if "instance" in read else 0
     return Found((), sizes["image"], tuple(map(int, classes)), sky, moving)
 
 
 def _report(
-    found: Sequence[Found], table: ClassTable, settings: LabelSettings, parts: Sequence[str], stray: Sequence[str]
+    found: Sequence[Found], table: ClassTable, settings: SourceSettings, parts: Sequence[str], stray: Sequence[str]
 ) -> dict[str, Any]:
     total = np.sum([one.classes for one in found], axis=0)
     pixels = {name: int(total[i]) for i, name in enumerate(table.names)}
     sizes = Counter(f"{one.size[1]}x{one.size[0]}" for one in found)
     return {
         "classes": table.name,
-        "options": settings.model_dump(),
+        "options": settings.model_dump(exclude={"name"}),
         "pictures": len(found),
         "sizes": dict(sorted(sizes.items())),
         "pixels": pixels,
         "void_pixels": int(total[IGNORE]),
-        "share": {name: round(count / int(total.sum()), 6) for name, count in pixels.items()},
+        "share": {name: round(count / max(1, int(total.sum())), 6) for name, count in pixels.items()},
         "absent": [name for name, count in pixels.items() if not count],
         "unknown_ids": [],  # with any of these three there is no report but an error
         "missing": [],
@@ -146,15 +138,18 @@ LINE = 18
 
 
 def _sheet(items: Sequence[Item], decoders: Mapping[str, Decoder], table: ClassTable) -> np.ndarray:
-    """Picture, painted labels and both over each other, a row a picture, above a legend: RGB."""
+    """Picture, painted labels and both over each other, a row a picture, above a legend: RGB. A lone picture has no labels."""
     rows, seen = [], set()
     for item in items:
-        image, label = (decoders[part](item.files[part].read(), item.key) for part in ("image", "label"))
-        seen |= set(np.unique(label).tolist())
+        image = decoders["image"](item.files["image"].read(), item.key)
         height = max(1, round(CELL * image.shape[0] / image.shape[1]))
         small = cv2.resize(image, (CELL, height), interpolation=cv2.INTER_AREA)
-        painted = table.paint(cv2.resize(label, (CELL, height), interpolation=cv2.INTER_NEAREST))
-        both = cv2.addWeighted(small, 0.5, painted, 0.5, 0)
+        painted = both = np.full_like(small, 255)
+        if "label" in item.files:
+            label = decoders["label"](item.files["label"].read(), item.key)
+            seen |= set(np.unique(label).tolist())
+            painted = table.paint(cv2.resize(label, (CELL, height), interpolation=cv2.INTER_NEAREST))
+            both = cv2.addWeighted(small, 0.5, painted, 0.5, 0)
         rows.append(np.hstack([small, painted, both]))
     return np.vstack([*rows, _legend(table, seen)])
 

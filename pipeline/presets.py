@@ -45,10 +45,12 @@ def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> No
             raise UserError(f"presets/{name}.yaml: {sentence}")
         if key == "translators":  # one that is not listed is off; the graph asks for each by name
             value = {**dict.fromkeys(content[key], []), **value}
-        if isinstance(value, dict) and key not in _CHOICES:
+        if isinstance(value, dict) and content[key] and key not in _CHOICES:  # {}: what differs for a method, any keys
             _overlay(content[key], value, name, f"{place}{key}.")
         else:
             content[key] = _short(value)
+            if isinstance(value, dict) and key not in _CHOICES:
+                content[key].fa.set_flow_style()
 
 
 def _short(value: Any) -> Any:

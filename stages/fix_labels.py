@@ -14,7 +14,7 @@ OUT = Path("data/fixed/source")
 
 
 def main(given: Arguments) -> None:
-    from pipeline.labels import LabelSettings, fix_labels
+    from pipeline.labels import fix_labels
     from pipeline.params import parse
 
     if given.root:
@@ -23,13 +23,13 @@ def main(given: Arguments) -> None:
         chosen = {
             name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth", "label_folder", "inside")
         }
-        root, out = Path(given.root), Path(given.out or "fixed")
+        root, out, settings = Path(given.root), Path(given.out or "fixed"), parse(SourceSettings, chosen, "source")
     else:
-        source = block(load(), "source", SourceSettings)
-        chosen = source.model_dump(exclude={"name"})
-        root, out = Path("data/raw") / source.name, OUT
-    report = fix_labels(root, out, parse(LabelSettings, chosen, "source"), workers=given.workers)
-    print(f"{report['pictures']} label maps in {out}; see {out / 'report.json'} and {out / 'sheet.jpg'}")
+        settings = block(load(), "source", SourceSettings)
+        root, out = Path("data/raw") / settings.name, OUT
+    report = fix_labels(root, out, settings, workers=given.workers)
+    what = "label maps" if any(report["pixels"].values()) else "pictures without labels"
+    print(f"{report['pictures']} {what} in {out}; see {out / 'report.json'} and {out / 'sheet.jpg'}")
 
 
 if __name__ == "__main__":

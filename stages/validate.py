@@ -17,7 +17,11 @@ from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 
-LISTS = ("simulate", "sequences", "flow_pairs", "seeds", "translators", "cells", "exactness", "generation")
+LISTS = (
+    "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation"
+)  # fmt: skip
+
+WEIGHT_FILES = ("vgg16", "features_file", "network_file")  # keys of any block
 
 
 def main(given: Arguments) -> None:
@@ -62,8 +66,8 @@ def check(params: dict[str, Any]) -> list[str]:
 
 def check_files(params: dict[str, Any]) -> list[str]:
     """Weight files are named long before they are needed."""
-    named = [("segment", "vgg16"), ("spigan", "vgg16"), ("spigan", "features_file"), ("measure", "network_file")]
-    given = {f"{block}.{key}": params[block].get(key) for block, key in named if isinstance(params.get(block), dict)}
+    blocks = {name: block for name, block in params.items() if isinstance(block, dict)}
+    given = {f"{name}.{key}": block.get(key) for name, block in blocks.items() for key in WEIGHT_FILES}
     return [
         f"params.yaml: {place} names {path}, which is not there; docs/presets.md says how to make it, null does without"
         for place, path in given.items()
@@ -103,9 +107,27 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     for name in params["generation"]:
         if name in translators and "label" not in getattr(method_module(name), "READS", ()):
             found.append(f"params.yaml: generation lists {name}, which does not draw from label maps")
+    found += _check_target_sets(params)
     if cells.get("source_only") and "none" not in cells["source_only"]:
         found.append("params.yaml: cells.source_only lacks 'none'; its segmenter judges how labels are preserved")
     return found
+
+
+def _check_target_sets(params: dict[str, Any]) -> list[str]:
+    """The parts of the target that are needed, and why."""
+    switched_on = [name for part in ("translators", "cells") for name, listed in params[part].items() if listed]
+    needed = {"target_train": "every translator"}
+    for name in switched_on:
+        if name in method_names() and getattr(method_module(name), "USES_TARGET_LABELS", False):
+            needed["target_train_labels"] = name
+    split = (params.get("evaluate") or {}).get("split")
+    if any(params["cells"].values()) and split in ("dev", "val"):
+        needed[f"target_{split}"] = "evaluate.split"
+    return [
+        f"params.yaml: target_sets lacks {name}, which {why} needs"
+        for name, why in needed.items()
+        if name not in params["target_sets"]
+    ]
 
 
 def _check_shapes(params: dict[str, Any]) -> list[str]:
@@ -113,7 +135,7 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
     found = []
     if not _whole(params["seeds"]) or not params["seeds"]:
         found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
-    for name in ("simulate", "sequences", "flow_pairs", "exactness", "generation"):
+    for name in ("simulate", "sequences", "flow_pairs", "target_sets", "exactness", "generation"):
         if not _names(params[name]):
             found.append(f"params.yaml: {name} is a list of names; see presets/default.yaml")
     for name, fits, items in (("translators", _whole, "seeds"), ("cells", _names, "translators")):

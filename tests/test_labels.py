@@ -11,11 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.classes import CITYSCAPES19
+from pipeline.datasets.settings import SourceSettings
 from pipeline.files import UserError, encode_png, read_image, read_json
-from pipeline.labels import LabelSettings, fix_labels
+from pipeline.labels import fix_labels
 
 H, W = 24, 46
-RAW = LabelSettings(table="rand_cityscapes", labels="raw16")
+RAW = SourceSettings(table="rand_cityscapes", labels="raw16")
 
 
 def raw_label(seed: int) -> np.ndarray:
@@ -141,6 +142,22 @@ def test_no_depth_must_be_declared(root: Path, tmp_path: Path) -> None:
     assert report["depth"] is None and not (tmp_path / "out" / "depth").exists()
 
 
+def test_plain_folders_have_what_they_have(root: Path, tmp_path: Path) -> None:
+    """Pictures alone, and pictures with trainIds: an unlabelled source is no fault."""
+    alone = SourceSettings(layout="folder", inside="RGB")
+    report = fix_labels(root, tmp_path / "out", alone)
+    assert report["pictures"] == 5 and not any(report["pixels"].values())
+    assert sorted(everything(tmp_path / "out")) == ["report.json", "sheet.jpg"]
+    fix_labels(root, tmp_path / "mapped", RAW)
+    shutil.copytree(root / "RGB", tmp_path / "own/images")
+    shutil.copytree(tmp_path / "mapped/labels", tmp_path / "own/labels")
+    assert fix_labels(tmp_path / "own", tmp_path / "out", SourceSettings(layout="folder"))["depth"] is None
+    assert everything(tmp_path / "out/labels") == everything(tmp_path / "own/labels")
+    (tmp_path / "own/labels/0000003.png").unlink()
+    with pytest.raises(UserError, match="^0000003 has no label; nothing was written"):
+        fix_labels(tmp_path / "own", tmp_path / "again", SourceSettings(layout="folder"))
+
+
 def test_nothing_but_void_is_a_fault(root: Path, tmp_path: Path) -> None:
     for path in (root / "GT/LABELS").iterdir():
         path.write_bytes(encode_png(np.zeros((H, W, 3), np.uint16)))
@@ -154,7 +171,7 @@ def test_nothing_but_void_is_a_fault(root: Path, tmp_path: Path) -> None:
 )
 def test_settings_are_strict(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        LabelSettings.model_validate({"table": "seqs", "labels": "raw16"} | change)
+        SourceSettings.model_validate({"table": "seqs", "labels": "raw16"} | change)
 
 
 @pytest.fixture
@@ -171,9 +188,9 @@ def genuine() -> Callable[[str], Path]:
 
 def test_a_genuine_synthia_picture_straight_from_its_archive(genuine: Callable[[str], Path], tmp_path: Path) -> None:
     archive = genuine("synthia_samples/synthia_samples.tar")
-    settings = LabelSettings(table="seqs", labels="raw16", depth="none")
+    settings = SourceSettings(table="seqs", labels="raw16", depth="none")
     report = fix_labels(archive, tmp_path / "out", settings)
     assert report["pixels"]["road"] == 377_411 and report["pixels"]["car"] == 105_039
     assert report["void_pixels"] == 63_876 and report["instances"] == 8
     with pytest.raises(UserError, match="000000 has no depth"):
-        fix_labels(archive, tmp_path / "out2", LabelSettings(table="seqs", labels="raw16"))
+        fix_labels(archive, tmp_path / "out2", SourceSettings(table="seqs", labels="raw16"))

@@ -212,3 +212,13 @@ def test_the_judge_and_the_exact_pictures_must_be_there(params):
     params["cells"]["source_only"] = ["spigan"]
     told = check(params)
     assert len(told) == 2 and "perfect_translation" in told[0] and "lacks 'none'" in told[1]
+
+
+def test_the_target_has_the_parts_that_are_needed(params):
+    params["target_sets"] = ["target_train"]
+    problems = check(params)
+    assert [p.partition(", ")[0].rpartition(" ")[2] for p in problems] == ["target_train_labels", "target_val"]
+    assert problems[0].endswith("which oracle needs")
+    params["cells"] = {"source_only": [], "oracle": []}
+    params["exactness"] = []
+    assert check(params) == []

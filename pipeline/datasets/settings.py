@@ -8,15 +8,25 @@ from pipeline.params import Parameters
 
 
 class SourceSettings(Parameters):
-    """The labelled synthetic set at data/raw/NAME, in a SYNTHIA layout. What no file shows must be said."""
+    """The synthetic set at data/raw/NAME, in a SYNTHIA layout, or plain folders. What no file shows must be said."""
 
     name: str = "world_source"
+    layout: Literal["synthia", "folder"] = "synthia"  # folder: labels, if any, are trainIds of `classes`
+    classes: str = "cityscapes19"  # of folder
     table: Literal["rand_cityscapes", "seqs"] = "rand_cityscapes"  # 12 is motorcycle in one, lane marking in the other
     labels: Literal["raw16", "parsed_ids", "train_ids"] = "raw16"
     lanemarking: Literal["road", "void"] = "road"
     depth: Literal["centimetres", "none"] = "centimetres"
     label_folder: str = ""  # beside RGB, where labels lie in no published folder
     inside: str = ""  # folder inside the root, where that holds more than one data set
+
+    def options(self) -> dict[str, Any]:
+        """What the reader of this layout is told."""
+        if self.layout == "folder":
+            return {"inside": self.inside, "dev_share": 0.0, "classes": self.classes}
+        return {"dev_share": 0.0} | self.model_dump(
+            include={"table", "labels", "lanemarking", "label_folder", "inside"}
+        )
 
 
 class TargetSettings(Parameters):

@@ -90,13 +90,16 @@ def build(results: Results, root: Path, page: Path) -> Gallery:
     translated = {x: open_set(root, f"data/translated/{x}/{seed}") for x in results.translators if x != NONE}
     keys = pick(source.keys, SCENES)
     out.source = [_source_scene(shelf, key, source, translated, table) for key in keys]
-    out.source_legend = legend(table)
+    out.source_legend = legend(table) if "label" in source.parts else []
     out.sliders = [_slider(scene) for scene in out.source if translated]
     for translator, shards in translated.items():
         worst = (results.measures.get(translator, {}).get(seed, {}).get("label_preservation") or {}).get("worst") or []
         limit = min(WORST, ALL_WORST // (2 * len(translated)) or 1)
         out.worst[translator] = list(_worst(shelf, translator, worst[:limit], source, shards))
-    _target(shelf, out, [run for run in results.runs if run.seed == seed], root)
+    if results.runs:
+        _target(shelf, out, [run for run in results.runs if run.seed == seed], root)
+    else:
+        out.target = list(_plain(shelf, open_set(root, "data/shards/target_train")))
     return out
 
 
@@ -189,6 +192,11 @@ def _worst(shelf: Shelf, translator: str, worst: list[Any], source: ShardSet, sh
         alt = f"The same picture translated by {translator}, {said}"
         after = _photo(shelf, f"small_{translator}_{key}", shards, key, translator, alt, NARROW)
         yield Worst(key, value, before, after)
+
+
+def _plain(shelf: Shelf, target: ShardSet) -> Iterator[Scene]:
+    for key in pick(target.keys, SCENES):
+        yield Scene(key, [_photo(shelf, f"target_{key}", target, key, "target picture", f"Target picture {key}")])
 
 
 def _target(shelf: Shelf, out: Gallery, runs: list[Run], root: Path) -> None:

@@ -39,18 +39,19 @@ def render(
     summaries, marks, found = summarise(table), gap(table), origins.collect(params, root)
     ours, claimed = _beside_published(summaries), by_pair(claims(table))
     context = {
-        "first": table[0],
-        "protocol": sentences.protocol(params, results, table, found["sets"]),
+        "first": table[0] if table else None,
+        "protocol": sentences.protocol(params, results, table, found["sets"]) if table else [],
         "findings": sentences.findings(summaries, marks),
         "summaries": summaries,
         "columns": _columns(table),
         "rows": table,
         "claims": claimed,
         "claimed": {key: name for key, name in FIGURES.items() if any(key in figures for *_, figures in claimed)},
+        "sets_named": {name: params[name]["name"] for name in ("source", "target")},
         "seeds": results.seeds,
         "gap": marks,
         "shares": _shares(summaries, marks),
-        "classes": list(table[0]["iou"]),
+        "classes": list(table[0]["iou"]) if table else [],
         "best": _best_per_class(summaries),
         "gallery": gallery,
         "generation": generation,
@@ -70,7 +71,7 @@ def render(
         "all_seconds": sum(cost["seconds"] or 0 for cost in results.costs),
         "figures": published.beside(set(ours)),
         "ours": ours,
-        "why_not": published.why_not_comparable(table[0]),
+        "why_not": published.why_not_comparable(table[0]) if table else "",
         "origins": found,
         "colour": {name: i % 10 for i, name in enumerate(results.translators)},
         "words": words, "NONE": NONE, "PERFECT": PERFECT, "ORACLE": ORACLE, "SOURCE_ONLY": SOURCE_ONLY,
@@ -152,5 +153,6 @@ def _beside_published(summaries: list[Summary]) -> dict[str, Summary]:
 def _best_per_class(summaries: list[Summary]) -> dict[str, float]:
     """The highest IoU of each class among the rows that may be ranked."""
     ranked = [s for s in summaries if not s.apart]
-    found = {name: [v for s in ranked if (v := s.iou.get(name)) is not None] for name in summaries[0].iou}
+    names = dict.fromkeys(name for s in summaries for name in s.iou)
+    found = {name: [v for s in ranked if (v := s.iou.get(name)) is not None] for name in names}
     return {name: max(values) for name, values in found.items() if values}

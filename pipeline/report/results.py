@@ -63,17 +63,17 @@ class Results:
 
 
 def cells(params: dict[str, Any]) -> list[tuple[str, str]]:
-    """(segmenter, translator) of every cell, in the order of params.yaml."""
+    """(segmenter, translator) of every cell, in the order of params.yaml; none where no segmenter is switched on."""
     blocks = params.get("cells")
-    if not isinstance(blocks, dict) or not any(blocks.values()):
-        raise UserError("params.yaml: cells names no cell; list the translators of each segmenter there")
+    if not isinstance(blocks, dict):
+        raise UserError("params.yaml: cells names no segmenter; list the translators of each there, or []")
     return [(segmenter, translator) for segmenter, translators in blocks.items() for translator in translators or []]
 
 
 def load(params: dict[str, Any], root: Path) -> Results:
     """Open every result file of the cells. Raises one UserError that lists all missing files and their stages."""
     pairs, seeds = cells(params), list(params["seeds"])
-    translators = list(dict.fromkeys(translator for _, translator in pairs))
+    translators = list(dict.fromkeys(translator for _, translator in pairs)) or _switched_on(params)
     exact = [x for x in params.get("exactness") or [] if x in translators]
     _require(root, pairs, exact, seeds)
     measures = {x: _by_seed(root, f"results/measure/{x}", seeds, ".json") for x in translators}
@@ -89,6 +89,14 @@ def load(params: dict[str, Any], root: Path) -> Results:
         measures={x: found for x, found in measures.items() if found},
         costs=_costs(root, pairs, translators, seeds),
     )
+
+
+def _switched_on(params: dict[str, Any]) -> list[str]:
+    """Translators whose pictures are all that there is to show: no segmenter is trained on them."""
+    found = [name for name, seeds in (params.get("translators") or {}).items() if seeds]
+    if not found:
+        raise UserError("params.yaml: cells names no cell and translators no seed; there is nothing to report")
+    return found
 
 
 def _require(root: Path, pairs: list[tuple[str, str]], exact: list[str], seeds: list[int]) -> None:

@@ -84,7 +84,7 @@ def to_csv(table: Table) -> str:
     classes = list(dict.fromkeys(name for row in table for name in row["iou"]))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    plain = [key for key in table[0] if key != "iou"]
+    plain = [key for key in (table[0] if table else ()) if key != "iou"]
     writer.writerow([*plain, *(f"iou.{name}" for name in classes)])
     for row in table:
         writer.writerow([*(row[key] for key in plain), *(row["iou"].get(name) for name in classes)])

@@ -10,7 +10,7 @@ SHARES = {"miou": "mIoU", "miou16": "mIoU16", "pixel_accuracy": "pixel acc.", "l
 def format_table(table: Table) -> str:
     """One line a cell, mean and spread over seeds; what uses target labels or the exact translation below a rule."""
     if not table:
-        return "No cell is switched on: params.yaml, cells."
+        return "No segmenter is switched on (params.yaml, cells): nothing is scored, the report shows pictures."
     summaries = summarise(table)
     columns = _columns(table, summaries)
     grid = [list(columns), *([column[i] for column in columns.values()] for i in range(len(summaries)))]

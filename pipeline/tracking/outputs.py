@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 from pipeline import files
 from pipeline.params import read_yaml
 
-TARGET_SETS = ("target_train", "target_train_labels", "target_dev", "target_val")
-
 
 class Kind(NamedTuple):
     """A kind of stage: its name in DVC and where its outputs lie; the words in braces are filled in for every cell."""
@@ -165,7 +163,7 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from (("optical_flow", {"name": name}) for name in sequences)
     yield from (("flow_pairs", {"name": name}) for name in params.get("flow_pairs") or [])
     yield "shard_source", {}
-    yield from (("shard_target", {"set": name}) for name in TARGET_SETS)
+    yield from (("shard_target", {"set": name}) for name in params.get("target_sets") or [])
     yield from (("shard_sequences", {"name": name}) for name in sequences)
     for translator, own_seeds in (params.get("translators") or {}).items():
         for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):

@@ -246,3 +246,18 @@ def test_a_browser_shows_it_without_complaint(built: Path, tmp_path: Path, width
         seen["slider"]
         == "20% " + json.loads(re.search(r'slider-data">(.*?)</script>', text)[1])[0]["translated"]["spigan"]
     )  # type: ignore[index]
+
+
+def test_without_cells_the_page_shows_pictures(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    """Two folders of pictures: nothing is scored, and nothing that is missing is asked for."""
+    import shutil
+
+    shutil.rmtree(tree / "results/evaluate")
+    shutil.rmtree(tree / "results/measure")
+    asked = params | {"cells": {"source_only": []}, "exactness": [], "translators": {"none": [], "spigan": [0, 1]}}
+    assert report.build(asked, tree, tmp_path / "report") == []
+    text = (tmp_path / "report/index.html").read_text()
+    Page(text)
+    assert "nothing is scored" in text and "translated by spigan" in text and "loss/G.gan" in text
+    assert 'id="gap"' not in text and 'href="#gap"' not in text
+    assert json.loads((tmp_path / "report/table.json").read_text()) == []
