@@ -56,13 +56,18 @@ def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, sour
 
 
 def drawn(model: Any, sample: Sample) -> np.ndarray:
-    """What a trained translator makes of a sample: uint8 (H, W, 3). Its method's READS says of which parts."""
+    """What a trained translator makes of a sample, from the parts that it `reads`: uint8 (H, W, 3)."""
     import torch
 
     device = next(model.nets.parameters()).device
     with torch.inference_mode():
-        parts = [_part(sample, name, device) for name in getattr(model.module, "READS", ("image",))]
+        parts = [_part(sample, name, device) for name in reads(model)]
         return to_picture(model.module.translate(model.nets, *parts)[0])
+
+
+def reads(model: Any) -> tuple[str, ...]:
+    """Parts of a sample that a translator draws from: READS of its method, or what an imported net was made to read."""
+    return tuple(model.params.get("imported", {}).get("reads", getattr(model.module, "READS", ("image",))))
 
 
 def _part(sample: Sample, name: str, device: Any) -> Any:
