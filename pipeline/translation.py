@@ -56,7 +56,7 @@ def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, sour
 
 
 def drawn(model: Any, sample: Sample) -> np.ndarray:
-    """What a trained translator makes of a sample: uint8 (H, W, 3)."""
+    """What a trained translator makes of a sample, from the parts that it `reads`: uint8 (H, W, 3)."""
     import torch
 
     with torch.inference_mode():
@@ -64,14 +64,19 @@ def drawn(model: Any, sample: Sample) -> np.ndarray:
 
 
 def drawn_from(model: Any, sample: Sample) -> list[Any]:
-    """The parts of a sample that a translator draws from (its method's READS), as batches of one on its device.
+    """The parts of a sample that a translator `reads`, as batches of one on its device.
 
     None for a part that may be absent ("instance?") where the sample lacks it, or the model was trained without it.
     """
     device = next(model.nets.parameters()).device
-    wanted = getattr(model.module, "READS", ("image",))
+    wanted = reads(model)
     known = [name for name in wanted if not name.endswith("?") or name[:-1] in model.optional]
     return [_part(sample, name, device) if name in known else None for name in wanted]
+
+
+def reads(model: Any) -> tuple[str, ...]:
+    """Parts of a sample that a translator draws from: READS of its method, or what an imported net was made to read."""
+    return tuple(model.params.get("imported", {}).get("reads", getattr(model.module, "READS", ("image",))))
 
 
 def _part(sample: Sample, name: str, device: Any) -> Any:

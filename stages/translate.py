@@ -1,11 +1,13 @@
-"""Translate the whole synthetic set, as a stage, or any folder of pictures with a trained model:
+"""Translate the whole synthetic set, as a stage, or any folder of pictures or of label maps with a trained model:
 
 python -m stages.translate spigan 0
 python -m stages.translate --model models/translators/spigan/0 --images PATH --out PATH
+python -m stages.translate --model models/translators/spade/0 --labels PATH [--instances PATH] --out PATH
 """
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
 from stages.common import Arguments, parser, run
 
-NEEDS = ("labels", "instances", "style", "direction")
+FOLDERS = {"image": "images", "label": "labels", "instance": "instances"}  # the option that names a part's folder
+CHOICES = ("classes", "style", "direction")
+
+Inputs = tuple[list[Path], Callable[[Path], Any]]
 
 
 def main(given: Arguments) -> None:
@@ -82,29 +87,27 @@ def _device(model: Any) -> Any:
 
 
 def translate_folder(given: Arguments) -> None:
-    """Any folder of pictures, of any size and aspect; one output PNG each, under the same name."""
+    """Any folder of pictures or label maps, of any size and aspect; one output PNG each, under the same name."""
     from pipeline.engine.model import load_model
-    from pipeline.files import encode_png, progress, read_image, write_atomic
-    from pipeline.sample import Sample
+    from pipeline.files import encode_png, progress, write_atomic
     from pipeline.translation import drawn
 
-    if not given.images or not given.out:
-        raise UserError("--model needs --images (a folder of pictures) and --out (a folder to write)")
+    if not given.out or not (given.images or given.labels):
+        raise UserError(
+            "--model needs --images (a folder of pictures) and --out (a folder to write); "
+            "a model that draws from labels needs --labels (a folder of label maps) in place of --images"
+        )
     model = load_model(given.model)
     if model.module.ABILITY != "translator":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot translate pictures")
     _check_needs(model, given)
-    root, out = Path(given.images), Path(given.out)
-    if not root.is_dir():
-        raise UserError(f"{root} is not a folder of pictures")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
-    if not paths:
-        raise UserError(f"{root} holds no PNG or JPEG pictures")
+    root, out = Path(given.images or given.labels), Path(given.out)
+    paths, read = (_pictures if given.images else partial(_label_maps, model, given))(root)
     _check_names(paths, root)
     bad = []
     for path in progress(paths, f"translate {root.name}"):
         try:
-            picture = drawn(model, Sample(path.stem, read_image(path)))
+            picture = drawn(model, read(path))
         except UserError as error:
             bad.append(str(error))
             continue
@@ -112,6 +115,46 @@ def translate_folder(given: Arguments) -> None:
     if bad:
         raise problems(f"{len(bad)} of {len(paths)} pictures could not be translated; the others are in {out}:", bad)
     print(f"{len(paths)} pictures in {out}")
+
+
+def _pictures(root: Path) -> Inputs:
+    """The pictures of a folder, and how to read one."""
+    from pipeline.files import read_image
+    from pipeline.sample import Sample
+
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder of pictures")
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
+    if not paths:
+        raise UserError(f"{root} holds no PNG or JPEG pictures")
+    return paths, lambda path: Sample(path.stem, image=read_image(path))
+
+
+def _label_maps(model: Any, given: Arguments, root: Path) -> Inputs:
+    """The label maps of a folder, and how to read one with its instances, in the ids that the model draws from."""
+    from pipeline.label_spaces import id_table, instance_file, label_files, read_instance, read_label
+    from pipeline.sample import Sample
+
+    instances = Path(given.instances) if given.instances else None
+    for folder in (root, instances):
+        if folder and not folder.is_dir():
+            raise UserError(f"{folder} is not a folder of {'label' if folder is root else 'instance'} maps")
+    classes = given.classes or model.classes.name
+    table = id_table(classes, model.classes.name)
+    paths = label_files(root, classes)
+    if not paths:
+        raise UserError(f"{root} holds no PNG label maps")
+
+    def read(path: Path) -> Sample:
+        label = read_label(path, classes, table)
+        if instances is None:
+            return Sample(path.stem, label=label)
+        instance = read_instance(file := instance_file(path, root, instances))
+        if instance.shape != label.shape:
+            raise UserError(f"{file} has another size than {path}")
+        return Sample(path.stem, label=label, instance=instance)
+
+    return paths, read
 
 
 def _check_names(paths: list[Path], root: Path) -> None:
@@ -123,12 +166,18 @@ def _check_names(paths: list[Path], root: Path) -> None:
 
 
 def _check_needs(model: Any, given: Arguments) -> None:
-    """A model says what it needs besides pictures; anything else is refused, so that nothing is silently ignored."""
-    needed = getattr(model.module, "NEEDS", ())
-    for name in NEEDS:
-        if name in needed and getattr(given, name) is None:
+    """A model says what it reads, and what else it needs; anything else is refused, so that nothing is silently ignored."""
+    from pipeline.translation import reads
+
+    parts = {FOLDERS[part.rstrip("?")]: not part.endswith("?") for part in reads(model)}
+    parts |= dict.fromkeys(getattr(model.module, "NEEDS", ()), True)
+    if "labels" in parts:
+        parts["classes"] = False
+    for name, needed in parts.items():
+        if needed and getattr(given, name) is None:
             raise UserError(f"a {model.name} model needs --{name}")
-        if name not in needed and getattr(given, name) is not None:
+    for name in (*FOLDERS.values(), *CHOICES):
+        if name not in parts and getattr(given, name) is not None:
             raise UserError(f"a {model.name} model does not use --{name}; leave it out")
 
 
@@ -139,8 +188,9 @@ if __name__ == "__main__":
     made.add_argument("--model", help="model directory of a translator")
     made.add_argument("--images", help="folder of pictures")
     made.add_argument("--out", help="folder to write")
-    made.add_argument("--labels", help="folder of label maps, for models that need them")
-    made.add_argument("--instances", help="folder of instance maps, for models that need them")
+    made.add_argument("--labels", help="folder of label maps (PNG), for models that draw from them")
+    made.add_argument("--instances", help="folder of instance maps, where there are some")
+    made.add_argument("--classes", help="class table of the label maps' ids, if not the model's own")
     made.add_argument("--style", help="a reference picture, for models that take a style")
     made.add_argument("--direction", help="which way to translate, for models that know two")
     made.add_argument("--seed", dest="draw", type=int, default=0, help="of what a model draws at random")

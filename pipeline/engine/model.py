@@ -11,8 +11,9 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from pipeline.classes import TABLES, ClassTable
+from pipeline.classes import ClassTable
 from pipeline.files import UserError, atomic_dir, read_json, write_atomic, write_json
+from pipeline.label_spaces import class_table
 from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
 
@@ -49,7 +50,7 @@ def save_model(
     with atomic_dir(out) as folder:
         save_file(tensors, folder / "weights.safetensors")
         write_atomic(folder / "params.yaml", _yaml({"method": name, "optional": list(optional), "params": params}))
-        write_json(folder / "classes.json", {"table": classes, "names": list(TABLES[classes].names)})
+        write_json(folder / "classes.json", {"table": classes, "names": list(class_table(classes).names)})
         write_atomic(folder / "card.md", card)
         write_atomic(folder / "fingerprint", fingerprint + "\n")
 
@@ -86,9 +87,10 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
 def _class_table(file: Path) -> ClassTable:
     listed = read_json(file)
     table = listed.get("table") if isinstance(listed, dict) else None
-    if not isinstance(table, str) or table not in TABLES:
-        raise UserError(f"{file}: class table {table!r} is unknown; known are {', '.join(TABLES)}")
-    return TABLES[table]
+    try:
+        return class_table(str(table))
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
 
 
 def _resolved(file: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:

@@ -90,12 +90,13 @@ def build(params: dict[str, Any], classes: int, seed: int) -> Pix2pix:
 
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
-    return nn.ModuleDict({"G": _generator(Settings(**params["pix2pix"]), classes + 1)})
+    planes = 3 if "image" in params.get("imported", {}).get("reads", READS) else classes + 1
+    return nn.ModuleDict({"G": _generator(Settings(**params["pix2pix"]), planes)})
 
 
-def translate(nets: nn.ModuleDict, label: Tensor, instance: Tensor | None) -> Tensor:
-    """Labels and instances NHW of any size -> pictures N3HW in [-1, 1]."""
+def translate(nets: nn.ModuleDict, given: Tensor, instance: Tensor | None = None) -> Tensor:
+    """Labels and instances NHW of any size, or for a published net pictures N3HW -> pictures N3HW in [-1, 1]."""
     G: Any = nets["G"]
-    planes = conditions(label, instance, G.channels - 1)
+    planes = given if given.ndim == 4 else conditions(given, instance, G.channels - 1)
     padded, crop = pad_to_multiple(planes, G.multiple, least=1)
     return crop(G(padded))

@@ -160,7 +160,7 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     """G, and with style E: a picture of one's own can give its style."""
     own = Settings(**params["spade"])
     nets = nn.ModuleDict({"G": _generator(own, classes + 1, params["train"]["crop"])})
-    if own.style:
+    if own.style and params.get("imported", {}).get("encoder", True):  # published generators come without
         nets["E"] = SpadeEncoder(own.encoder_width, own.z_dim, own.encoder_layers)
     return nets
 

@@ -244,7 +244,7 @@ def _start(places: int, given: tuple[int, int] | None, where: str | Path) -> tup
     square, flat = math.isqrt(places), math.isqrt(places // 2)
     guesses = [given] if given else [(square, square), (flat, 2 * flat)]
     for guess in guesses:
-        if math.prod(guess) == places:
+        if math.prod(guess) == places and min(guess) > 0:
             return guess
     raise UserError(f"The style in {where} becomes a map of {places} places; give its height and width as start.")
 

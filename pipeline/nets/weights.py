@@ -1,9 +1,12 @@
 """Reading published weights: never unpickled as code, never loaded in part without saying so."""
 
 import pickle
+import re
+import warnings
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,21 +16,39 @@ from pipeline.files import UserError, problems
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """State dict of a .pth/.pt file (read with weights_only) or a .safetensors file, on the CPU; else a UserError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no weights file {path}; give the path of an existing .pth or .safetensors file.")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, OSError) as error:
+        state = load_file(path) if path.suffix == ".safetensors" else _load(path)
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        OSError,
+    ) as error:
+        if code := re.search(r"GLOBAL (\S+)", str(error)):
+            raise UserError(
+                f"{path} calls {code[1]} when it is read, and code is not run here; give a file with weights alone, "
+                "such as net.state_dict() saves."
+            ) from error
         raise UserError(f"{path} is not a readable weights file; fetch it again or give another one.") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(f"{path} holds no plain table of weights; export the net's state_dict into it.")
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _load(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read is an error
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_strictly(
