@@ -25,7 +25,13 @@ def main(given: Arguments) -> None:
     adopted = adopting.adopt(given.method, read_weights(file), file.name, told)
     nets = adopting.filled(method_module(given.method), adopted, file.name)
     source = {"file": file.name, "sha256": sha256_file(file)}
-    record = {"reads": list(adopted.reads), "encoder": False, **source, "assumed": adopted.assumed, "dropped": adopted.dropped}
+    record = {
+        "reads": list(adopted.reads),
+        "encoder": False,
+        **source,
+        "assumed": adopted.assumed,
+        "dropped": adopted.dropped,
+    }
     params = adopted.params | {"imported": record}
     lines = describe(given.method, adopted, source)
     mark = fingerprint([given.method, params], [source["sha256"]])
