@@ -52,7 +52,7 @@ def judge(model: Model, shards: ShardSet, net: FeatureNet, most: int) -> dict[st
         }
         for name in rows
     }
-    single = [[shards.keys[i], row["l1"]] for i, row in zip(places, rows["drawn"], strict=True)]
+    single: list[list[Any]] = [[shards.keys[i], row["l1"]] for i, row in zip(places, rows["drawn"], strict=True)]
     worst_first = sorted(single, key=lambda row: (-row[1], row[0]))
     return {"pictures": len(places), **scores["drawn"], "untouched": scores["given"], "by_picture": worst_first}
 

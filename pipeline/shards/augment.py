@@ -50,7 +50,9 @@ def augment(batch: Batch, settings: AugmentSettings, seed: int) -> Batch:
     if settings.jitter > 0 or settings.hue > 0:
         drawn = 2 * draw("jitter", 4) - 1  # one for both pictures of a pair, so that they stay a pair
         factors, hue = 1 + settings.jitter * drawn[:, :3], settings.hue * drawn[:, 3]
-        changed = {name: jitter(x, factors, hue) for name in VIEWS if (x := getattr(done, name)) is not None}
+        changed: dict[str, Any] = {
+            name: jitter(x, factors, hue) for name in VIEWS if (x := getattr(done, name)) is not None
+        }
         done = replace(done, **changed)
     if settings.crop is not None:
         done = pad_to(done, settings.crop[0], settings.crop[1])  # last, so that the padding is not jittered
