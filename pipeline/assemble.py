@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.datasets import open_dataset
 from pipeline.datasets.base import Item, Reader
-from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
 from pipeline.files import UserError, digest, read_image, sha256_file
 from pipeline.sample import Sample, decode_depth, decode_flow, present
 
@@ -56,6 +56,14 @@ def target_samples(target: TargetSettings, raw: Path, split: str, parts: tuple[s
     parts = tuple(present(parts, set.intersection(*(set(item.files) for item in items)) if items else ()))
     dataset.check(parts, split)
     return Made(partial(dataset.read, parts=parts), items, dataset.classes, split, digest([_mark(items), parts]))
+
+
+def pair_samples(pairs: PairSettings, raw: Path, split: str) -> Made:
+    """Both pictures of every aligned pair of one split."""
+    dataset, parts = open_dataset("pairs", raw / pairs.name, **pairs.options()), ("image", "paired")
+    items = dataset.items(split)
+    mark = digest([_mark(items), pairs.options()])
+    return Made(partial(dataset.read, parts=parts), items, dataset.classes, split, mark)
 
 
 def sequence_samples(raw: Path, flow: Path) -> Made:

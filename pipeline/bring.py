@@ -17,13 +17,17 @@ from typing import Any
 
 from pipeline.datasets import LAYOUTS, open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
-from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
 from pipeline.datasets.source import open_source
 from pipeline.files import UserError, atomic_dir, progress
 from pipeline.params import block, load
 
 RAW = Path("data/raw")
 PAIRS = "flow_pairs"  # the only layout that is no Dataset
+CALLED_OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {  # published sets that are not called like their layout
+    "facades": ("pairs", {"layout": "side_by_side"}),
+    "eyes": ("folder", {}),
+}
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -52,19 +56,24 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name in made_here(params):
         raise UserError(f"data/raw/{name} is simulated (simulate in params.yaml); choose another name")
     source, target = block(params, "source", SourceSettings), block(params, "target", TargetSettings)
+    pairs = block(params, "pairs", PairSettings)
     if name == source.name:
         return source.layout, source.options()
     if name == target.name:
         return target.layout, target.options()
+    if name == pairs.name:
+        return "pairs", pairs.options()
     if name in params.get("sequences", ()):
         return "sequences", {"dev_share": 0.0}
     if name in params.get("flow_pairs", ()):
         return PAIRS, {}
     if name in LAYOUTS:
         return name, {}
+    if name in CALLED_OTHERWISE:
+        return CALLED_OTHERWISE[name]
     raise UserError(
-        f"the layout of '{name}' is not known: name it in params.yaml under source, target, sequences or "
-        f"flow_pairs, or call it {', '.join(sorted(LAYOUTS))}"
+        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, sequences "
+        f"or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
     )
 
 
@@ -88,9 +97,9 @@ def find(name: str) -> Path:
 
 
 def bring_missing(params: dict[str, Any]) -> None:
-    """Bring the source and the target of params.yaml that are not there; say so where one cannot be found."""
-    source, target = block(params, "source", SourceSettings), block(params, "target", TargetSettings)
-    for name in dict.fromkeys((source.name, target.name)):
+    """Bring the source, the target and, where they are used, the pairs of params.yaml that are not there; say so where
+    one cannot be found."""
+    for name in dict.fromkeys(_used(params)):
         if name in made_here(params) or (RAW / name).exists():
             continue
         try:
@@ -122,15 +131,15 @@ def _pairs(origin: Path) -> str:
 
 
 def _unused(name: str, params: dict[str, Any]) -> str:
-    names = [
-        params["source"]["name"],
-        params["target"]["name"],
-        *params.get("sequences", ()),
-        *params.get("flow_pairs", ()),
-    ]
-    if name in names:
+    if name in [*_used(params), *params.get("sequences", ()), *params.get("flow_pairs", ())]:
         return ""
-    return "\nparams.yaml does not use it yet: name it there under source or target, or take a preset"
+    return "\nparams.yaml does not use it yet: name it there under source, target or pairs, or take a preset"
+
+
+def _used(params: dict[str, Any]) -> list[str]:
+    """Names of the source, the target and, where `shard_pairs` asks for them, the pairs."""
+    blocks = ["source", "target", *(["pairs"] if params.get("shard_pairs") else [])]
+    return [params[block]["name"] for block in blocks]
 
 
 def _files(origin: Path) -> dict[Path, Path]:

@@ -4,19 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.files import progress
-from pipeline.judging import spread_out
+from pipeline.judging import descriptor, likeness, spread_out
 from pipeline.metrics import distribution
-from pipeline.metrics.paired import feature_distance, psnr, ssim
 from pipeline.metrics.segmentation import class_accuracy, confusion, iou, mean, pixel_accuracy
 from pipeline.nets.perceptual import FeatureNet
 from pipeline.scoring import predictor
 from pipeline.shards.index import ShardSet
-from pipeline.translation import drawn, to_tensor
+from pipeline.translation import drawn
 
 
 def judge(model: Model, oracle: Model, shards: ShardSet, net: FeatureNet, most: int) -> dict[str, Any]:
@@ -37,20 +35,20 @@ def judge(model: Model, oracle: Model, shards: ShardSet, net: FeatureNet, most: 
         real, picture = sample.image, drawn(model, sample)
         totals["fcn"] += confusion(predict_one(picture), sample.label, n)
         totals["fcn_real"] += confusion(predict_one(real), sample.label, n)
-        with torch.inference_mode():
-            device = next(net.parameters()).device
-            a, b = to_tensor(picture, device), to_tensor(real, device)
-            features["drawn"].append(net.descriptor(a)[0].double().cpu().numpy())
-            features["real"].append(net.descriptor(b)[0].double().cpu().numpy())
-            figures = ((a - b).abs().mean(), psnr(a, b), ssim(a, b), feature_distance(net, a, b))
-            pairs.append([float(figure) for figure in figures])
-    names = ("l1", "psnr", "ssim", f"feature_distance_{net.name}")
+        features["drawn"].append(descriptor(net, picture))
+        features["real"].append(descriptor(net, real))
+        pairs.append(likeness(net, picture, real))
     return {
         "pictures": len(places),
         **{name: _scores(total) for name, total in totals.items()},
         "distances": distribution.distances(np.stack(features["drawn"]), np.stack(features["real"]), net.name),
-        "pairs": dict(zip(names, np.mean(pairs, axis=0).tolist(), strict=True)),
+        "pairs": means(pairs),
     }
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of every figure over pictures."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def _scores(total: np.ndarray) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.files import UserError, progress
 from pipeline.metrics import distribution
-from pipeline.metrics.paired import feature_distance, psnr, ssim
+from pipeline.metrics.paired import feature_distance, figures, psnr, ssim
 from pipeline.metrics.segmentation import confusion, iou, mean, pixel_accuracy
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.scoring import predict
@@ -35,11 +35,21 @@ def _pictures(shards: ShardSet, most: int, label: str) -> Iterator[np.ndarray]:
 
 def descriptors(net: FeatureNet, shards: ShardSet, most: int) -> np.ndarray:
     """Pooled features, float64 (n, D), of at most `most` pictures."""
-    device, rows = next(net.parameters()).device, []
+    return np.stack([descriptor(net, picture) for picture in _pictures(shards, most, str(shards.path))])
+
+
+def descriptor(net: FeatureNet, picture: np.ndarray) -> np.ndarray:
+    """Pooled features of a picture uint8 (H, W, 3): float64 (D,)."""
     with torch.inference_mode():
-        for picture in _pictures(shards, most, str(shards.path)):
-            rows.append(net.descriptor(to_tensor(picture, device))[0].double().cpu().numpy())
-    return np.stack(rows)
+        image = to_tensor(picture, next(net.parameters()).device)
+        return net.descriptor(image)[0].double().cpu().numpy()
+
+
+def likeness(net: FeatureNet, picture: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """How near a picture uint8 (H, W, 3) comes to the one that it should be; see `metrics.paired.figures`."""
+    with torch.inference_mode():
+        device = next(net.parameters()).device
+        return figures(net, to_tensor(picture, device), to_tensor(truth, device))
 
 
 def distances(translated: ShardSet, target: ShardSet, net: FeatureNet, most: int) -> dict[str, float]:

@@ -35,7 +35,7 @@ def merged(name: str) -> str:
     return text.getvalue()
 
 
-_CHOICES = ("translators", "cells")  # mappings whose keys are a user's choice: an overlay replaces them whole
+_CHOICES = ("translators", "paired", "cells")  # mappings whose keys are a user's choice: an overlay replaces them whole
 
 
 def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> None:
@@ -43,7 +43,7 @@ def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> No
         if key not in content:
             sentence = unknown(f"{place}{key}", list(content)).removeprefix("params.yaml: ")
             raise UserError(f"presets/{name}.yaml: {sentence}")
-        if key == "translators":  # one that is not listed is off; the graph asks for each by name
+        if key in ("translators", "paired"):  # one that is not listed is off; the graph asks for each by name
             value = {**dict.fromkeys(content[key], []), **value}
         if isinstance(value, dict) and content[key] and key not in _CHOICES:  # {}: what differs for a method, any keys
             _overlay(content[key], value, name, f"{place}{key}.")

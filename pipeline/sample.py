@@ -3,6 +3,7 @@
 | key | stored | in a Sample |
 |---|---|---|
 | image.jpg, image.png | 8-bit RGB | uint8 (H, W, 3) |
+| paired.jpg, paired.png | 8-bit RGB: the same view otherwise, such as by night | uint8 (H, W, 3) |
 | label.png | 8-bit trainId, 255 = ignore | uint8 (H, W) |
 | instance.png | 16-bit | uint16 (H, W) |
 | depth.png | 16-bit centimetres, 65535 = sky or beyond | float32 (H, W) metres, inf for sky |
@@ -19,7 +20,11 @@ import numpy as np
 
 from pipeline.files import UserError, decode_image, encode_jpeg, encode_png
 
-KEYS = ("image.jpg", "image.png", "label.png", "instance.png", "depth.png", "flow.png", "flow_back.png", "meta.json")
+VIEWS = ("image", "paired")  # the parts that are stored as JPEG or PNG
+KEYS = (
+    *(f"{part}.{ending}" for part in VIEWS for ending in ("jpg", "png")),
+    *("label.png", "instance.png", "depth.png", "flow.png", "flow_back.png", "meta.json"),
+)
 SKY_CENTIMETRES = 65535
 FLOW_STEPS = 64.0  # a pixel
 FLOW_ZERO = 2**15
@@ -33,6 +38,7 @@ class Sample:
 
     key: str
     image: np.ndarray | None = None
+    paired: np.ndarray | None = None
     label: np.ndarray | None = None
     instance: np.ndarray | None = None
     depth: np.ndarray | None = None
@@ -83,9 +89,10 @@ def decode_flow(stored: np.ndarray) -> Flow:
 def encode(sample: Sample, image_format: Literal["jpg", "png"] = "jpg", quality: int = 95) -> dict[str, bytes]:
     """The members of a sample as they stand in a shard: extension -> bytes, in a fixed order."""
     members: dict[str, bytes] = {}
-    if sample.image is not None:
-        coded = encode_png(sample.image) if image_format == "png" else encode_jpeg(sample.image, quality)
-        members[f"image.{image_format}"] = coded
+    for part in VIEWS:
+        if (picture := getattr(sample, part)) is not None:
+            coded = encode_png(picture) if image_format == "png" else encode_jpeg(picture, quality)
+            members[f"{part}.{image_format}"] = coded
     if sample.label is not None:
         members["label.png"] = encode_png(sample.label)
     if sample.instance is not None:
@@ -106,8 +113,8 @@ def decode(key: str, members: dict[str, bytes], where: str = "") -> Sample:
     for extension, data in members.items():
         name = f"{where}{key}.{extension}"
         match extension:
-            case "image.jpg" | "image.png":
-                sample.image = decode_image(data, name)
+            case "image.jpg" | "image.png" | "paired.jpg" | "paired.png":
+                setattr(sample, extension[:-4], decode_image(data, name))
             case "label.png":
                 sample.label = _plane(data, name, np.uint8)
             case "instance.png":
@@ -133,7 +140,7 @@ def _plane(data: bytes, name: str, kind: type) -> np.ndarray:
 
 def _check_sizes(sample: Sample, where: str) -> None:
     flows = {name: flow[1] for name in ("flow", "flow_back") if (flow := getattr(sample, name)) is not None}
-    maps = {name: getattr(sample, name) for name in ("image", "label", "instance", "depth")} | flows
+    maps = {name: getattr(sample, name) for name in (*VIEWS, "label", "instance", "depth")} | flows
     sizes = {name: value.shape[:2] for name, value in maps.items() if value is not None}
     if len(set(sizes.values())) > 1:
         raise UserError(f"{where}{sample.key}: the sizes of its maps differ: {sizes}; shard the set again")

@@ -9,6 +9,7 @@ from pipeline.methods import method_module
 from pipeline.shards.feed import Joined, ShardSource
 from pipeline.shards.index import ShardSet
 
+PAIRS_TRAIN = Path("data/shards/pairs_train")
 TARGET_TRAIN, TARGET_TRAIN_LABELS = Path("data/shards/target_train"), Path("data/shards/target_train_labels")
 
 
@@ -26,5 +27,6 @@ def open_sets(domains: Mapping[str, tuple[str, ...]], source: Path) -> dict[str,
         "source": lambda: ShardSet.open(source),
         "labelled_target": lambda: Joined(ShardSet.open(TARGET_TRAIN), ShardSet.open(TARGET_TRAIN_LABELS)),
         "target": lambda: ShardSet.open(TARGET_TRAIN),
+        "pairs": lambda: ShardSet.open(PAIRS_TRAIN),
     }
     return {domain: make() for domain, make in made.items() if domain in domains}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
 from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
 from stages.common import Arguments, parser, run
@@ -13,11 +13,12 @@ TARGET_PARTS = {
     "target_dev": ("dev", ("image", "label", "instance?")),
     "target_val": ("val", ("image", "label", "instance?")),
 }
-SETS = ("source", *TARGET_PARTS, "sequences")
+PAIR_SPLITS = {"pairs_train": "train", "pairs_val": "val"}
+SETS = ("source", *TARGET_PARTS, *PAIR_SPLITS, "sequences")
 
 
 def main(given: Arguments) -> None:
-    from pipeline.assemble import sequence_samples, source_samples, target_samples
+    from pipeline.assemble import pair_samples, sequence_samples, source_samples, target_samples
     from pipeline.files import UserError
     from pipeline.provenance import fingerprint
     from pipeline.shards.writer import write_shards
@@ -27,6 +28,8 @@ def main(given: Arguments) -> None:
         made = source_samples(block(params, "source", SourceSettings), Path("data/raw"), Path("data/fixed/source"))
     elif given.set in TARGET_PARTS:
         made = target_samples(block(params, "target", TargetSettings), Path("data/raw"), *TARGET_PARTS[given.set])
+    elif given.set in PAIR_SPLITS:
+        made = pair_samples(block(params, "pairs", PairSettings), Path("data/raw"), PAIR_SPLITS[given.set])
     elif given.set == "sequences" and not given.name:
         raise UserError("'sequences' needs the name of a folder in data/raw, like world_sequences")
     elif given.set == "sequences":
@@ -50,6 +53,6 @@ def main(given: Arguments) -> None:
 
 if __name__ == "__main__":
     made = parser(__doc__)
-    made.add_argument("set", help="source, target_train, target_train_labels, target_dev, target_val or sequences")
+    made.add_argument("set", help=f"one of {', '.join(SETS)}")
     made.add_argument("name", nargs="?", default="", help="of the sequences in data/raw")
     run(main, made)

@@ -3,25 +3,28 @@
 Its output is constant, so that every stage may depend on it and none runs again for it.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.datasets.settings import SourceSettings, TargetSettings
+from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError, write_atomic
-from pipeline.methods import method_module, method_names
+from pipeline.methods import is_paired, method_module, method_names
 from pipeline.params import Parameters, load, parse, unknown
 from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 
 LISTS = (
-    "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation"
+    "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation",
+    "shard_pairs", "paired",
 )  # fmt: skip
 
 WEIGHT_FILES = ("vgg16", "features_file", "network_file")  # keys of any block
+PAIR_SETS = ["pairs_train", "pairs_val"]
 
 
 def main(given: Arguments) -> None:
@@ -39,7 +42,8 @@ def models() -> dict[str, type[Parameters]]:
     from stages.measure import MeasureSettings
 
     fixed: dict[str, Any] = {
-        "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "flow": FlowSettings, "shard": ShardSettings,
+        "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings,
+        "flow": FlowSettings, "shard": ShardSettings,
         "device": DeviceSettings, "train": TrainSettings, "segment": SegmentSettings, "measure": MeasureSettings,
         "evaluate": EvaluateSettings,
     }  # fmt: skip
@@ -61,18 +65,26 @@ def check(params: dict[str, Any]) -> list[str]:
             parse(model, params[name], name)
         except (UserError, ValidationError) as error:
             found.append(str(error))
-    return found + _check_lists(params)
+    return found + _check_lists(params) or _check_methods(params)
 
 
 def check_files(params: dict[str, Any]) -> list[str]:
-    """Weight files are named long before they are needed."""
+    """Weight files and pairs are named long before they are needed."""
     blocks = {name: block for name, block in params.items() if isinstance(block, dict)}
     given = {f"{name}.{key}": block.get(key) for name, block in blocks.items() for key in WEIGHT_FILES}
-    return [
+    found = [
         f"params.yaml: {place} names {path}, which is not there; docs/presets.md says how to make it, null does without"
         for place, path in given.items()
         if isinstance(path, str) and not Path(path).is_file()
     ]
+    pairs = params["pairs"]["name"] if params["shard_pairs"] else ""
+    made = [f"world_{part}" for part in params["simulate"]]
+    if pairs and pairs not in made and not Path("data/raw", pairs).exists():
+        how = (
+            f"list {pairs.removeprefix('world_')} in simulate" if pairs.startswith("world_") else "make data brings it"
+        )
+        found.append(f"params.yaml: pairs.name is {pairs}, but there is no data/raw/{pairs}; {how}")
+    return found
 
 
 def _check_lists(params: dict[str, Any]) -> list[str]:
@@ -85,8 +97,17 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     if wrong := _check_shapes(params):
         return wrong
     seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
-    found = _check_abilities(translators, ("translator", "rival"), "translators")
-    found += _check_abilities(cells, ("segmenter",), "cells")
+    abled = {name: method_module(name).ABILITY for name in method_names()}
+    paired = [name for name in abled if is_paired(name)]
+    translating = [name for name, ability in abled.items() if ability != "segmenter" and name not in paired]
+    segmenting = [name for name, ability in abled.items() if ability == "segmenter"]
+    found = _check_known(translators, translating, "translators") + _check_known(cells, segmenting, "cells")
+    found += _check_known(params["paired"], paired, "paired") + _check_known(
+        params["shard_pairs"], PAIR_SETS, "shard_pairs"
+    )
+    trained = [name for name, own_seeds in params["paired"].items() if own_seeds]
+    if trained and set(params["shard_pairs"]) != set(PAIR_SETS):
+        found.append(f"params.yaml: paired.{trained[0]} has seeds, so shard_pairs should be [{', '.join(PAIR_SETS)}]")
     for place, listed in {
         "exactness": params["exactness"],
         "generation": params["generation"],
@@ -135,18 +156,38 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
     found = []
     if not _whole(params["seeds"]) or not params["seeds"]:
         found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
-    for name in ("simulate", "sequences", "flow_pairs", "target_sets", "exactness", "generation"):
+    for name in ("simulate", "sequences", "flow_pairs", "target_sets", "exactness", "generation", "shard_pairs"):
         if not _names(params[name]):
             found.append(f"params.yaml: {name} is a list of names; see presets/default.yaml")
-    for name, fits, items in (("translators", _whole, "seeds"), ("cells", _names, "translators")):
+    for name, fits, items in (
+        ("translators", _whole, "seeds"),
+        ("paired", _whole, "seeds"),
+        ("cells", _names, "translators"),
+    ):
         if not isinstance(params[name], dict) or not all(map(fits, params[name].values())):
             found.append(f"params.yaml: {name} is a mapping of names to lists of {items}; see presets/default.yaml")
     return found
 
 
-def _check_abilities(given: dict[str, Any], wanted: tuple[str, ...], place: str) -> list[str]:
-    known = [name for name in method_names() if method_module(name).ABILITY in wanted]
+def _check_known(given: Iterable[str], known: list[str], place: str) -> list[str]:
     return [unknown(f"{place}.{name}", known) for name in given if name not in known]
+
+
+def _check_methods(params: dict[str, Any]) -> list[str]:
+    """What the methods that will be trained have to say about their parameters."""
+    from pipeline.engine.session import resolve
+
+    seeds, found = params["translators"] | params["paired"], []
+    for module in [method_module(name) for name, own_seeds in seeds.items() if own_seeds]:
+        if not hasattr(module, "build"):
+            continue
+        try:
+            resolved = resolve(params, module)
+        except UserError as error:  # in a method's own `train`, which only the merged block shows
+            found.append(str(error))
+        else:
+            found += module.check(resolved) if hasattr(module, "check") else []
+    return found
 
 
 def _names(values: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from tests.commands import ROOT, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
-    "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "workers": 1},
+    "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "night": 4, "workers": 1},
     "shard": {"samples_per_shard": 3},
     "device": {"accelerator": "cpu", "threads": 1},
     "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
@@ -35,8 +35,14 @@ def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A folder with the small world's raw data, mended labels, shards and pictures of `none`; never changed by a test."""
     folder = tmp_path_factory.mktemp("world")
     write_params(folder, tiny)
-    commands = [("validate",), *(("simulate", part) for part in ("source", "target", "perfect")), ("fix_labels",)]
-    commands += [("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val")]
+    commands = [
+        ("validate",),
+        *(("simulate", part) for part in ("source", "target", "perfect", "night")),
+        ("fix_labels",),
+    ]
+    commands += [
+        ("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val", "pairs_train")
+    ]
     for command in (*commands, ("translate", "none", "0")):
         ended = run_here(folder, *command)
         assert ended.code == 0, f"{command}\n{ended.err}"

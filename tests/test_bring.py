@@ -215,6 +215,32 @@ def test_genuine_camvid(params: dict[str, Any], tmp_path: Path, monkeypatch: pyt
     assert "camvid, camvid11, train 312, dev 55, val 101 pictures (468 with label)" in bring("camvid", None, params)
 
 
+@pytest.mark.parametrize(
+    ("name", "contents"),
+    [("facades", "pairs, cityscapes19, train 100, test 53, val 30"), ("eyes", "folder, cityscapes19, train")],
+)
+def test_genuine_sets_that_are_not_called_like_their_layout(name, contents, params, tmp_path, monkeypatch) -> None:
+    home = os.environ.get("SIM2STREET_DATA")
+    if not home or not (Path(home) / name).exists():
+        pytest.skip(f"SIM2STREET_DATA does not name a folder with {name}")
+    monkeypatch.chdir(tmp_path)
+    assert contents in bring(name, None, params)
+    assert (tmp_path / f"data/raw/{name}/{name}.tar").is_file()
+
+
+def test_pairs_are_brought_where_they_are_used(place, params, monkeypatch, capsys, tmp_path) -> None:
+    for folder in ("day", "night"):
+        for number in range(4):
+            _write(tmp_path / f"archives/alderley/{folder}/{number}.png", PICTURE)
+    monkeypatch.setenv("SIM2STREET_DATA", str(tmp_path / "archives"))
+    params["pairs"] |= {"name": "alderley"}
+    bring_missing(params)
+    assert not Path("data").exists()
+    bring_missing(params | {"shard_pairs": ["pairs_train", "pairs_val"]})
+    told = capsys.readouterr().out
+    assert "train 3, val 1 pictures (4 with paired)" in told and "does not use it" not in told
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_preset_states_its_cost_and_what_to_expect(path: Path) -> None:
     head = "".join(line for line in path.read_text().splitlines(True) if line.startswith("#"))

@@ -183,7 +183,7 @@ def test_seeds_are_whole_numbers(params, seeds):
     assert only(params) == "params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"
 
 
-@pytest.mark.parametrize("name", ["translators", "cells"])
+@pytest.mark.parametrize("name", ["translators", "paired", "cells"])
 @pytest.mark.parametrize("value", [["spigan"], {"spigan": 0}, {"spigan": [0.5]}, None])
 def test_a_list_where_a_mapping_belongs_is_a_sentence(params, name, value):
     params[name] = value
@@ -195,6 +195,35 @@ def test_a_list_where_a_mapping_belongs_is_a_sentence(params, name, value):
 def test_a_name_where_a_list_belongs_is_a_sentence(params, name, value):
     params[name] = value
     assert only(params) == f"params.yaml: {name} is a list of names; see presets/default.yaml"
+
+
+def test_pairs_need_both_of_their_sets_and_a_crop_that_the_net_can_halve(params):
+    params["paired"] = {"pix2pix_pairs": [0]}
+    assert only(params).startswith(
+        "params.yaml: paired.pix2pix_pairs has seeds, so shard_pairs should be [pairs_train,"
+    )
+    params["shard_pairs"] = ["pairs_val", "pairs_train"]
+    assert check(params) == []
+    params["pix2pix_pairs"]["train"] = {"crop": [96, 256]}
+    assert "levels is 7, so both sides of its crop should be multiples of 128, not [96, 256]" in only(params)
+    params["pix2pix_pairs"]["train"] = {"stepz": 10}
+    assert only(params) == "params.yaml: 'train.stepz' is unknown; did you mean 'train.steps'?"
+    params["paired"], params["pix2pix_pairs"]["train"] = {}, {}
+    params["translators"]["pix2pix_pairs"] = [0]
+    assert "'translators.pix2pix_pairs' is unknown" in only(params)
+
+
+def test_a_folder_of_pairs_that_is_not_there_is_told_before_anything_runs(params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params["shard_pairs"] = ["pairs_train", "pairs_val"]
+    assert check_files(params) == [
+        "params.yaml: pairs.name is world_night, but there is no data/raw/world_night; list night in simulate"
+    ]
+    assert check_files(params | {"simulate": ["night"]}) == []
+    params["pairs"]["name"] = "alderley"
+    assert "no data/raw/alderley; make data brings it" in check_files(params)[0]
+    (tmp_path / "data/raw/alderley").mkdir(parents=True)
+    assert check_files(params) == []
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -78,10 +78,13 @@ def test_comments_and_layout_are_no_hand_edits_of_values(folder):
 
 
 def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder):
-    Path("presets/mine.yaml").write_text("cells:\n  source_only: [none]\nworld:\n  sequences: {count: 1}\n")
+    Path("presets/mine.yaml").write_text(
+        "cells:\n  source_only: [none]\nworld:\n  sequences: {count: 1}\ncyclegan:\n  train: {steps: 8}\n"
+    )
     presets.apply("mine")
     params = read_yaml("params.yaml")
     assert params["cells"] == {"source_only": ["none"]}
+    assert params["cyclegan"]["train"] == {"steps": 8}
     assert params["world"]["sequences"]["count"] == 1 and "length" in params["world"]["sequences"]
 
 

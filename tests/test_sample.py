@@ -31,6 +31,7 @@ def sample() -> Sample:
     return Sample(
         "drive_000001",
         image=draw.integers(0, 256, (*SIZE, 3), dtype=np.uint8),
+        paired=draw.integers(0, 256, (*SIZE, 3), dtype=np.uint8),
         label=draw.choice([0, 5, 18, 255], SIZE).astype(np.uint8),
         instance=draw.integers(0, 65536, SIZE).astype(np.uint16),
         depth=depth,
@@ -42,9 +43,9 @@ def sample() -> Sample:
 
 def test_every_part_comes_back(sample):
     members = encode(sample, "png")
-    assert set(members) == set(KEYS) - {"image.jpg"}
+    assert set(members) == set(KEYS) - {"image.jpg", "paired.jpg"}
     back = decode(sample.key, members)
-    for name in ("image", "label", "instance", "depth"):
+    for name in ("image", "paired", "label", "instance", "depth"):
         have, want = getattr(back, name), getattr(sample, name)
         assert have.dtype == want.dtype and np.array_equal(have, want), name
     for name in ("flow", "flow_back"):
@@ -55,7 +56,7 @@ def test_every_part_comes_back(sample):
 def test_a_jpeg_is_close_and_the_maps_stay_exact(sample):
     sample.image = cv2.GaussianBlur(np.kron(sample.image, np.ones((8, 8, 1), np.uint8)), (9, 9), 4)
     sample.label = np.kron(sample.label, np.ones((8, 8), np.uint8))
-    sample.instance = sample.depth = sample.flow = sample.flow_back = None
+    sample.paired = sample.instance = sample.depth = sample.flow = sample.flow_back = None
     members = encode(sample, "jpg", 95)
     assert set(members) == {"image.jpg", "label.png", "meta.json"}
     back = decode(sample.key, members)

@@ -9,6 +9,7 @@ from pipeline.datasets.cityscapes import open_cityscapes
 from pipeline.datasets.folder import FolderOptions, open_folder
 from pipeline.datasets.idd_lite import open_idd_lite
 from pipeline.datasets.kitti import open_kitti
+from pipeline.datasets.pairs import PairOptions, open_pairs
 from pipeline.datasets.sequences import open_sequences
 from pipeline.datasets.source import open_source
 from pipeline.datasets.synthia import SynthiaOptions, open_synthia
@@ -23,6 +24,7 @@ LAYOUTS: dict[str, tuple[Any, type[Options]]] = {
     "folder": (open_folder, FolderOptions),
     "idd_lite": (open_idd_lite, Options),
     "kitti": (open_kitti, Options),
+    "pairs": (open_pairs, PairOptions),
     "sequences": (open_sequences, Options),
     "synthia": (open_synthia, SynthiaOptions),
     "vistas": (open_vistas, VistasOptions),

@@ -140,12 +140,12 @@ def make_dataset(
         owners[item.key] = item
     if twice:
         raise problems(f"{source.where} holds pictures of one name; name one folder by the option 'inside':", twice)
-    final = take_dev(ordered, options.dev_share)
+    final = take_end(ordered, options.dev_share, "dev")
     return Dataset(name, source.where, classes, Reader(name, classes, decoders), final, tuple(sorted(stray)))
 
 
-def take_dev(items: Sequence[Item], share: float) -> list[Item]:
-    """The last `share` of every sequence of train becomes dev: rounded, at least one picture of two or more.
+def take_end(items: Sequence[Item], share: float, name: str) -> list[Item]:
+    """The last `share` of every sequence of train becomes the split `name`: rounded, at least one picture of two or more.
 
     A contiguous end and not a random choice: neighbouring frames of a drive are nearly the same picture.
     """
@@ -153,13 +153,13 @@ def take_dev(items: Sequence[Item], share: float) -> list[Item]:
     for item in items:
         if item.split == "train":
             sequences.setdefault(item.sequence, []).append(item)
-    dev = set()
+    end = set()
     for members in sequences.values():
         count = int(len(members) * share + 0.5)
         if share > 0 and len(members) > 1:
             count = min(max(count, 1), len(members) - 1)
-        dev |= {item.key for item in members[len(members) - count :]}
-    return [replace(item, split="dev") if item.split == "train" and item.key in dev else item for item in items]
+        end |= {item.key for item in members[len(members) - count :]}
+    return [replace(item, split=name) if item.split == "train" and item.key in end else item for item in items]
 
 
 def find_folder(source: Source, *endings: str, layout: str) -> str:

@@ -1,4 +1,4 @@
-"""Which data sets are the source and the target: the blocks `source` and `target` of params.yaml."""
+"""Which data sets are the source, the target and the aligned pairs: the blocks of params.yaml that are called so."""
 
 from typing import Annotated, Any, Literal
 
@@ -43,3 +43,18 @@ class TargetSettings(Parameters):
         """What the reader of this layout is told."""
         own = {"vistas": {"version": self.version}, "folder": {"classes": self.classes}}.get(self.layout, {})
         return {"inside": self.inside, "dev_share": self.dev_share, **own}
+
+
+class PairSettings(Parameters):
+    """Aligned pairs of pictures at data/raw/NAME; one is called `image`, the other `paired`."""
+
+    name: str = "world_night"
+    layout: Literal["folders", "side_by_side"] = "folders"
+    folders: Annotated[list[str], Field(min_length=2, max_length=2)] = ["day", "night"]  # of `image`, of `paired`
+    image_half: Literal["left", "right"] = "left"  # of side_by_side
+    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # last part of every sequence, where no folder is called val
+    inside: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """What the reader is told."""
+        return self.model_dump(exclude={"name"})

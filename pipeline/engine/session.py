@@ -109,7 +109,7 @@ def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSour
     lines = [
         f"# {name}, seed {seed}",
         "",
-        (sys.modules[type(method).__module__].__doc__ or "").strip(),
+        (method_module(name).__doc__ or "").strip(),
         "",
         f"- trained for {settings.steps} steps of {settings.batch} pictures, crops {settings.crop[0]} x {settings.crop[1]}, on {device}",
         *(

@@ -2,11 +2,13 @@
 
 ABILITY             "translator", "rival" (a translator of a few lines, without training) or "segmenter"
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
-DOMAINS             what it is trained on: "source", "target", "labelled_target", each with the parts it reads
+DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", each with the parts it reads
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
 Settings            the model of its own block, if it has one
 build(params, classes, seed)   the method for training: nets, optimizers(), step(batch)
 exported(params, classes)      the nets that a model directory keeps
+check(params)       optional: sentences about parameters that contradict each other
+sides(params)       of pairs: the part that is given, and the part that is drawn from it
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """
 
@@ -27,3 +29,8 @@ def method_module(name: str) -> ModuleType:
     if name not in method_names():
         raise UserError(f"method '{name}' is unknown; known are {', '.join(method_names())}")
     return importlib.import_module(f"pipeline.methods.{name}")
+
+
+def is_paired(name: str) -> bool:
+    """Whether a method learns from aligned pairs: a data set of its own, so it translates no source for a segmenter."""
+    return "pairs" in getattr(method_module(name), "DOMAINS", {})

@@ -1,12 +1,12 @@
 """pix2pix: pictures from label maps by a conditional GAN (Isola, Zhu, Zhou, Efros; CVPR 2017, arXiv 1611.07004).
 
 Trained on labelled target pictures like SPADE. A U-Net draws, a PatchGAN judges the picture together with its label map;
-L1 to the real picture. The paper's ablation are settings: L1 alone is `adversarial: 0`, the GAN that does not see the labels
+L1 to the real picture. `pix2pix_pairs` draws from pictures by the same step. The paper's ablation are settings: L1 alone is `adversarial: 0`, the GAN that does not see the labels
 `conditional: false`, the GANs alone `l1: 0`. The step is that of the published code: D on the fake and on the real pair as
 batches apart, then G against the new D.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -28,6 +28,7 @@ from pipeline.nets.unet import UNetGenerator
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
 
 BLOCKS = ("train", "pix2pix")
+Pair = Callable[[Any], tuple[Tensor, Tensor]]
 
 
 class Settings(MethodSettings):
@@ -40,20 +41,20 @@ class Settings(MethodSettings):
     inference: Literal["as_trained", "running_statistics"] = "as_trained"
     discriminator_width: Count = 64
     discriminator_layers: Count = 3  # 1, 3, 5: patches of 16, 70, 286 pixels
-    conditional: bool = True
+    conditional: bool = True  # D sees what the picture was drawn from
     adversarial: Weight = 1.0
     l1: Weight = 100.0
 
 
 class Pix2pix:
-    """G and D with their losses (eq. 1 to 4)."""
+    """G and D with their losses (eq. 1 to 4). `pair`: batch -> what is drawn from, N `channels` H W, and the picture."""
 
-    def __init__(self, train: TrainSettings, own: Settings, classes: int, seed: int) -> None:
-        self.train, self.own, self.classes = train, own, classes
+    def __init__(self, train: TrainSettings, own: Settings, channels: int, pair: Pair, seed: int) -> None:
+        self.train, self.own, self.pair = train, own, pair
         random = torch.Generator().manual_seed(seed)
-        seen = (classes + 1 if own.conditional else 0) + 3
+        seen = (channels if own.conditional else 0) + 3
         D = PatchGAN(own.discriminator_layers, own.discriminator_width, seen, norm=own.norm)
-        self.nets = nn.ModuleDict({"G": _generator(own, classes + 1), "D": D})
+        self.nets = nn.ModuleDict({"G": generator(own, channels), "D": D})
         for net in self.nets.values():
             init_normal(net, random)
 
@@ -61,8 +62,8 @@ class Pix2pix:
         return {"discriminator": adam(self.train, self.nets["D"]), "generator": adam(self.train, self.nets["G"])}
 
     def step(self, batch: Any) -> Iterator[Update]:
-        D, own, given = self.nets["D"], self.own, batch.labelled_target
-        x, y = conditions(given.label, given.instance, self.classes), given.image
+        D, own = self.nets["D"], self.own
+        x, y = self.pair(batch)
         fake = self.nets["G"](x)
         losses = {"l1": own.l1 * F.l1_loss(fake, y)}
         if own.adversarial:
@@ -79,19 +80,24 @@ class Pix2pix:
         """Nothing but nets and optimizers is state."""
 
 
-def _generator(own: Settings, planes: int) -> UNetGenerator:
+def generator(own: Settings, channels: int) -> UNetGenerator:
+    """The U-Net that draws from `channels` planes."""
     return UNetGenerator(
-        own.levels, own.generator_width, own.norm, own.dropout, channels_in=planes, inference=own.inference
+        own.levels, own.generator_width, own.norm, own.dropout, channels_in=channels, inference=own.inference
     )
 
 
 def build(params: dict[str, Any], classes: int, seed: int) -> Pix2pix:
-    return Pix2pix(TrainSettings(**params["train"]), Settings(**params["pix2pix"]), classes, seed)
+    def pair(batch: Any) -> tuple[Tensor, Tensor]:
+        given = batch.labelled_target
+        return conditions(given.label, given.instance, classes), given.image
+
+    return Pix2pix(TrainSettings(**params["train"]), Settings(**params["pix2pix"]), classes + 1, pair, seed)
 
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     planes = 3 if "image" in params.get("imported", {}).get("reads", READS) else classes + 1
-    return nn.ModuleDict({"G": _generator(Settings(**params["pix2pix"]), planes)})
+    return nn.ModuleDict({"G": generator(Settings(**params["pix2pix"]), planes)})
 
 
 def translate(nets: nn.ModuleDict, given: Tensor, instance: Tensor | None = None) -> Tensor:
@@ -100,3 +106,19 @@ def translate(nets: nn.ModuleDict, given: Tensor, instance: Tensor | None = None
     planes = given if given.ndim == 4 else conditions(given, instance, G.channels - 1)
     padded, crop = pad_to_multiple(planes, G.multiple, least=1)
     return crop(G(padded))
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "pix2pix")
+
+
+def check_crop(params: dict[str, Any], name: str) -> list[str]:
+    """The U-Net of the block `name` halves the crop `levels` times."""
+    crop, levels = params["train"]["crop"], params[name]["levels"]
+    if all(side % 2**levels == 0 for side in crop):
+        return []
+    return [
+        f"params.yaml: {name}.levels is {levels}, so both sides of its crop should be multiples of {2**levels}, not "
+        f"{crop}; choose another train.crop or fewer levels"
+    ]

@@ -6,6 +6,17 @@ import torch.nn.functional as F
 from pipeline.nets.perceptual import FeatureNet
 
 
+def figures(net: FeatureNet, picture: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
+    """All of them for one picture 13HW: l1 (in [-1, 1]), psnr (dB), ssim, feature_distance_NET."""
+    found = {
+        "l1": (picture - truth).abs().mean(),
+        "psnr": psnr(picture, truth),
+        "ssim": ssim(picture, truth),
+        f"feature_distance_{net.name}": feature_distance(net, picture, truth),
+    }
+    return {name: float(figure) for name, figure in found.items()}
+
+
 def psnr(picture: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Peak signal-to-noise ratio in dB, (N,); the peak is the full range. Identical pictures give inf."""
     error = (picture - truth).square().mean((1, 2, 3))

@@ -16,14 +16,23 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pipeline.classes import IGNORE
+from pipeline.sample import VIEWS
 from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.batch import Batch
 from pipeline.shards.order import uniforms
 
-MAPS = ("image", "label", "instance", "depth", "flow", "flow_valid", "flow_back", "flow_back_valid", "inside")
+MAPS = ("image", "paired", "label", "instance", "depth", "flow", "flow_valid", "flow_back", "flow_back_valid", "inside")
 # What stands beyond the picture's edge: mid-grey, no class, no object, infinitely far, nothing known of the motion.
 # Padding is told from sky by `Batch.inside`.
-OUTSIDE = {"image": 0.0, "label": IGNORE, "instance": 0, "depth": float("inf"), "flow": 0.0, "flow_valid": False}
+OUTSIDE = {
+    "image": 0.0,
+    "paired": 0.0,
+    "label": IGNORE,
+    "instance": 0,
+    "depth": float("inf"),
+    "flow": 0.0,
+    "flow_valid": False,
+}
 OUTSIDE |= {"flow_back": 0.0, "flow_back_valid": False, "inside": False}
 
 
@@ -38,10 +47,13 @@ def augment(batch: Batch, settings: AugmentSettings, seed: int) -> Batch:
         done = crop(done, settings.crop[0], settings.crop[1], draw("crop", 2))
     if settings.flip > 0:
         done = flip(done, draw("flip", 1)[:, 0] < settings.flip)
-    if done.image is not None and (settings.jitter > 0 or settings.hue > 0):
-        drawn = 2 * draw("jitter", 4) - 1
-        image = jitter(done.image, 1 + settings.jitter * drawn[:, :3], settings.hue * drawn[:, 3])
-        done = replace(done, image=image)
+    if settings.jitter > 0 or settings.hue > 0:
+        drawn = 2 * draw("jitter", 4) - 1  # one for both pictures of a pair, so that they stay a pair
+        factors, hue = 1 + settings.jitter * drawn[:, :3], settings.hue * drawn[:, 3]
+        changed: dict[str, Any] = {
+            name: jitter(x, factors, hue) for name in VIEWS if (x := getattr(done, name)) is not None
+        }
+        done = replace(done, **changed)
     if settings.crop is not None:
         done = pad_to(done, settings.crop[0], settings.crop[1])  # last, so that the padding is not jittered
     return done

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.sample import Flow, Sample
+from pipeline.sample import VIEWS, Flow, Sample
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Batch:
     keys: list[str]
     positions: np.ndarray  # int64 (N,), places in the training order: what is drawn for a sample depends on them alone
     image: Tensor | None = None  # float32 N3HW in [-1, 1]
+    paired: Tensor | None = None  # the same
     label: Tensor | None = None  # int64 NHW trainIds, 255 = ignore
     instance: Tensor | None = None  # int64 NHW
     depth: Tensor | None = None  # float32 N1HW metres, inf = sky
@@ -34,9 +35,10 @@ class Batch:
 def collate(samples: Sequence[Sample], domain: str, positions: np.ndarray, device: torch.device | str = "cpu") -> Batch:
     """Stack samples of one size. Bytes are moved and become floats on the device, which is four times less to move."""
     batch = Batch(domain, [sample.key for sample in samples], positions)
-    if samples[0].image is not None:
-        image = _stack([sample.image for sample in samples], device)
-        batch.image = image.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1)
+    for part in VIEWS:
+        if getattr(samples[0], part) is not None:
+            pictures = _stack([getattr(sample, part) for sample in samples], device)
+            setattr(batch, part, pictures.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1))
     if samples[0].label is not None:
         batch.label = _stack([sample.label for sample in samples], device).long()
     if samples[0].instance is not None:

@@ -15,7 +15,7 @@ from pipeline.files import MAX_BYTES, UserError, problems, read_json, sha256_fil
 from pipeline.sample import KEYS, Sample, decode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, set_digest
 
-PARTS = ("image", "label", "instance", "depth", "flow", "flow_back", "meta")
+PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
 AGAIN = "make the set again (remove the folder, then dvc repro)"
 
 

@@ -11,19 +11,16 @@ from pipeline.sample import Flow, Sample
 def resize(sample: Sample, height: int, width: int) -> Sample:
     """A sample at (height, width) pixels; `meta["original_size"]` keeps the first [height, width].
 
-    Image: area average when it shrinks, cubic when it grows. Label, instance and depth: the nearest pixel, since a mean
+    Image and its pair: area average when they shrink, cubic when they grow. Label, instance and depth: the nearest pixel, since a mean
     of two classes or of wall and sky is neither. Flow: the nearest vector, scaled with the picture.
     """
     before = picture_size(sample)
     if before == (height, width):
         return sample
-    shrinks = height <= before[0] and width <= before[1]
-    image = sample.image
-    if image is not None:
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     return replace(
         sample,
-        image=image,
+        image=_smooth(sample.image, height, width),
+        paired=_smooth(sample.paired, height, width),
         label=_nearest(sample.label, height, width),
         instance=_nearest(sample.instance, height, width),
         depth=_nearest(sample.depth, height, width),
@@ -36,10 +33,17 @@ def resize(sample: Sample, height: int, width: int) -> Sample:
 def picture_size(sample: Sample) -> tuple[int, int]:
     """(height, width) of a sample's maps; ValueError when it holds none."""
     flows = [flow[1] for flow in (sample.flow, sample.flow_back) if flow is not None]
-    for plane in (sample.image, sample.label, sample.instance, sample.depth, *flows):
+    for plane in (sample.image, sample.paired, sample.label, sample.instance, sample.depth, *flows):
         if plane is not None:
             return plane.shape[0], plane.shape[1]
     raise ValueError(f"sample {sample.key} holds no map")
+
+
+def _smooth(picture: np.ndarray | None, height: int, width: int) -> np.ndarray | None:
+    if picture is None:
+        return None
+    shrinks = height <= picture.shape[0] and width <= picture.shape[1]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
 def _nearest(plane: np.ndarray | None, height: int, width: int) -> np.ndarray | None:

@@ -32,6 +32,7 @@ KINDS = {
     "flow_pairs": Kind("flow_pairs@{name}", "results/flow/{name}/report.json"),
     "shard_source": Kind("shard_source", "data/shards/source/set.json"),
     "shard_target": Kind("shard_target@{set}", "data/shards/{set}/set.json"),
+    "shard_pairs": Kind("shard_pairs@{set}", "data/shards/{set}/set.json"),
     "shard_sequences": Kind("shard_sequences@{name}", "data/shards/sequences_{name}/set.json"),
     "train": Kind(
         "train_{translator}@{seed}",
@@ -61,6 +62,11 @@ KINDS = {
         "generation@{translator}-{seed}",
         "results/generation/{translator}/{seed}/scores.json",
         pictures="results/generation/{translator}/{seed}/pictures",
+    ),
+    "evaluate_pairs": Kind(
+        "evaluate_pairs_{translator}@{seed}",
+        "results/pairs/{translator}/{seed}/scores.json",
+        pictures="results/pairs/{translator}/{seed}/pictures",
     ),
 }
 
@@ -164,6 +170,7 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from (("flow_pairs", {"name": name}) for name in params.get("flow_pairs") or [])
     yield "shard_source", {}
     yield from (("shard_target", {"set": name}) for name in params.get("target_sets") or [])
+    yield from (("shard_pairs", {"set": name}) for name in params.get("shard_pairs") or [])
     yield from (("shard_sequences", {"name": name}) for name in sequences)
     for translator, own_seeds in (params.get("translators") or {}).items():
         for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):
@@ -175,6 +182,9 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     judging = {"measure": pairs.get("source_only"), **{name: params.get(name) for name in ("exactness", "generation")}}
     for stage, judged in judging.items():
         yield from ((stage, {"translator": name, "seed": seed}) for name, seed in product(judged or [], seeds))
+    for translator, own_seeds in (params.get("paired") or {}).items():
+        for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):
+            yield from (("train", cell), ("evaluate_pairs", cell))
 
 
 def _of_model(model: Path | None) -> dict[str, Any]:

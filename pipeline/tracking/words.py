@@ -20,6 +20,8 @@ _LAST = (
     "cells",
     "exactness",
     "generation",
+    "shard_pairs",
+    "paired",
     "world",
 )
 

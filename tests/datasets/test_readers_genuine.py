@@ -107,3 +107,13 @@ def test_flow_pairs(genuine: Genuine) -> None:
     _, _, (flow, valid) = pairs["kitti_000000"].read()
     assert valid.mean() == pytest.approx(0.162, abs=0.001)
     assert round(float(flow[..., 0].min())) == -184 and round(float(flow[..., 1].max())) == 53
+
+
+def test_facades(genuine: Genuine) -> None:
+    data = open_dataset("pairs", genuine("facades/facades.tar"), layout="side_by_side")
+    assert data.counts() == {"train": 100, "test": 53, "val": 30}
+    sample = data.read(data.items("train")[0], {"image", "paired"})
+    assert sample.image is not None and sample.paired is not None
+    assert sample.image.shape == sample.paired.shape == (256, 256, 3)
+    photo, drawing = (np.ptp(half.astype(int), axis=-1).mean() for half in (sample.image, sample.paired))
+    assert photo < 50 and drawing > 150  # the drawing is in pure colours

@@ -48,6 +48,7 @@ TOY: dict[str, Any] = {
         "enhancers": 1,
     },
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
+    "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
         "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "patches": 9,
@@ -129,6 +130,7 @@ class Drawn:
         field = self._field(random)
         drawn = {
             "image": lambda: torch.tanh(self._field(random, 3)),
+            "paired": lambda: torch.tanh(self._field(random, 3)),
             "label": lambda: (field[:, 0] * 3).round().long().abs().clamp(0, len(CLASSES) - 1),
             "instance": lambda: (field[:, 0] * 2).round().long().abs(),
             "depth": lambda: (field * 30).abs() + 2,

@@ -29,6 +29,7 @@ def make() -> Callable[[int], Sample]:
         return Sample(
             f"drive{i // 4}_{i:06d}",
             image=draw.integers(0, 256, (height, width, 3), dtype=np.uint8),
+            paired=draw.integers(0, 256, (height, width, 3), dtype=np.uint8),
             label=draw.choice([0, 3, 10, 18, 255], (height, width)).astype(np.uint8),
             instance=draw.integers(0, 3000, (height, width)).astype(np.uint16),
             depth=depth,

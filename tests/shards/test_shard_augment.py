@@ -29,6 +29,7 @@ def ramp(n: int = 6, first: int = 0) -> Batch:
         [f"a{i}" for i in range(n)],
         np.arange(first, first + n),
         image=unit.repeat(1, 3, 1, 1),
+        paired=unit.repeat(1, 3, 1, 1),
         label=number[:, 0] % 19,
         instance=number[:, 0].clone(),
         depth=number.float(),
@@ -48,6 +49,7 @@ def test_all_maps_get_the_same_window_and_mirror():
     assert torch.equal(done.depth[:, 0], where.float())
     assert torch.equal(done.flow_valid[:, 0], where % 3 > 0) and torch.equal(done.flow_back_valid, done.flow_valid)
     np.testing.assert_array_equal(done.image[:, 0].numpy(), (where.float() / (HEIGHT * WIDTH - 1) * 2 - 1).numpy())
+    assert torch.equal(done.paired, done.image)
     mirrored = where[:, 0, 0] > where[:, 0, -1]
     assert 0 < mirrored.sum() < 16
     sign = torch.where(mirrored, -1.0, 1.0)[:, None, None]
@@ -80,7 +82,11 @@ def test_beyond_the_picture_nothing_is_claimed():
     new[:HEIGHT, :WIDTH] = False
     assert torch.equal(done.inside, ~new.expand(4, 1, 24, 40))
     assert (done.label[:, new] == 255).all() and (done.instance[:, new] == 0).all()
-    assert (done.image[:, :, new] == 0).all() and (done.depth[:, :, new] == torch.inf).all()
+    assert (
+        (done.image[:, :, new] == 0).all()
+        and (done.paired[:, :, new] == 0).all()
+        and (done.depth[:, :, new] == torch.inf).all()
+    )
     assert not done.flow_valid[:, :, new].any() and (done.flow[:, :, new] == 0).all()
     assert (done.label[:, ~new] < 19).all() and done.label.dtype == torch.int64
     assert augment(batch, AugmentSettings(crop=[HEIGHT, WIDTH]), seed=0).inside is None
@@ -140,10 +146,11 @@ def test_jitter_is_the_published_photometric_one():
     torch.testing.assert_close(turned[0, :, 0, 0], torch.tensor([-1.0, 1, -1]), rtol=0, atol=1e-5)
 
 
-def test_jitter_touches_the_picture_only():
+def test_jitter_touches_the_pictures_only_and_a_pair_alike():
     plain, done = ramp(), augment(ramp(), AugmentSettings(jitter=0.5, hue=0.2), seed=0)
     assert not torch.equal(plain.image, done.image) and done.image.abs().max() <= 1
-    for name in MAPS[1:-1]:
+    assert torch.equal(done.image, done.paired)
+    for name in MAPS[2:-1]:
         assert torch.equal(getattr(plain, name), getattr(done, name))
 
 

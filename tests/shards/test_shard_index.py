@@ -30,11 +30,11 @@ def flip_byte(file, offset):
 
 def test_every_part_comes_back(make, opened):
     assert (len(opened), opened.size, opened.classes, opened.split) == (11, (24, 40), "cityscapes19", "train")
-    assert opened.parts == ("image", "label", "instance", "depth", "flow", "meta")
+    assert opened.parts == ("image", "paired", "label", "instance", "depth", "flow", "meta")
     for i in (0, 7, 10):
         got, truth = opened.read(i), make(i)
         assert got.key == truth.key == opened.keys[i] and got.flow_back is None
-        for name in ("image", "label", "instance", "depth"):
+        for name in ("image", "paired", "label", "instance", "depth"):
             np.testing.assert_array_equal(getattr(got, name), getattr(truth, name))
             assert getattr(got, name).dtype == getattr(truth, name).dtype
         np.testing.assert_array_equal(got.flow[0], truth.flow[0])
@@ -95,7 +95,7 @@ def test_truncated_and_missing_shards_are_listed(copy):
 
 def test_an_edited_shard_is_found_when_its_sample_is_read(copy):
     opened = ShardSet.open(copy)
-    flip_byte(copy / "000001.tar", opened.rows[5]["members"][1]["offset"] + 40)
+    flip_byte(copy / "000001.tar", opened.rows[5]["members"][2]["offset"] + 40)
     opened.read(4)
     opened.read(5, ("image",))
     with pytest.raises(UserError, match=r"000001.tar: drive1_000005.label.png is not what was written"):

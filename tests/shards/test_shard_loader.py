@@ -13,7 +13,7 @@ from pipeline.shards.loader import GlobalBatches, in_order
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
 
-FIELDS = ("image", "label", "instance", "depth", "flow", "flow_valid")
+FIELDS = ("image", "paired", "label", "instance", "depth", "flow", "flow_valid")
 
 
 def steps(loader, count, start=0):
@@ -33,6 +33,8 @@ def test_a_batch_holds_what_the_design_says(make, opened):
     assert batch.image.shape == (3, 3, 24, 40) and batch.image.dtype == torch.float32
     restored = ((batch.image + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(restored, np.stack([sample.image for sample in truth]))
+    restored = ((batch.paired + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(restored, np.stack([sample.paired for sample in truth]))
     assert batch.label.shape == (3, 24, 40) and batch.label.dtype == batch.instance.dtype == torch.int64
     np.testing.assert_array_equal(batch.label.numpy(), np.stack([sample.label for sample in truth]))
     np.testing.assert_array_equal(batch.instance.numpy(), np.stack([sample.instance for sample in truth]))

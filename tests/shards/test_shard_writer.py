@@ -42,7 +42,7 @@ def test_the_stock_library_reads_them(make, written):
     samples = list(webdataset.WebDataset(urls, shardshuffle=False))
     assert [sample["__key__"] for sample in samples] == [make(i).key for i in range(11)]
     for i in (0, 10):
-        assert set(KEYS) - {"image.jpg", "flow_back.png"} <= set(samples[i])
+        assert set(KEYS) - {"image.jpg", "paired.jpg", "flow_back.png"} <= set(samples[i])
         np.testing.assert_array_equal(decode_image(samples[i]["image.png"], "image"), make(i).image)
         assert json.loads(samples[i]["meta.json"]) == {"sequence": f"drive{i // 4}", "frame": i, "split": "train"}
 
@@ -67,7 +67,7 @@ def test_the_index_says_where_every_member_lies(make, written):
 def test_the_description_and_a_digest_free_of_the_shards_size(make, written, tmp_path):
     one = json.loads((written / "set.json").read_text())
     assert (one["classes"], one["split"], one["pictures"], one["size"]) == ("cityscapes19", "train", 11, [24, 40])
-    assert one["members"] == {e: 11 for e in KEYS if e not in ("image.jpg", "flow_back.png")}
+    assert one["members"] == {e: 11 for e in KEYS if e not in ("image.jpg", "paired.jpg", "flow_back.png")}
     other = write(make, range(11), tmp_path / "set", ShardSettings(samples_per_shard=100, image_format="png"))
     assert other["digest"] == one["digest"] and len(other["shards"]) == 1
 
@@ -77,6 +77,7 @@ def test_resizing_keeps_classes_and_scales_flow(make, tmp_path):
     write(make, range(2), tmp_path / "set", settings)
     small, full = ShardSet.open(tmp_path / "set").read(1), make(1)
     assert small.image.shape == (12, 80, 3) and small.meta["original_size"] == [24, 40]
+    assert small.paired.shape == (12, 80, 3)
     rows, columns = 2 * np.arange(12) + 1, np.arange(80) // 2
     np.testing.assert_array_equal(small.label, full.label[rows[:, None], columns])
     np.testing.assert_array_equal(small.instance, full.instance[rows[:, None], columns])
@@ -90,9 +91,14 @@ def test_shrinking_averages_the_picture(tmp_path):
     image = np.zeros((8, 8, 3), np.uint8)
     image[::2] = 200
     write(
-        lambda i: Sample("a", image=image), [0], tmp_path / "set", SETTINGS.model_copy(update={"height": 4, "width": 4})
+        lambda i: Sample("a", image=image, paired=image),
+        [0],
+        tmp_path / "set",
+        SETTINGS.model_copy(update={"height": 4, "width": 4}),
     )
-    np.testing.assert_array_equal(ShardSet.open(tmp_path / "set").read(0).image, 100)
+    small = ShardSet.open(tmp_path / "set").read(0)
+    np.testing.assert_array_equal(small.image, 100)
+    np.testing.assert_array_equal(small.paired, 100)
 
 
 @pytest.mark.parametrize(

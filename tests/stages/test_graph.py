@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.engine.session import resolve
-from pipeline.methods import method_module, method_names
+from pipeline.methods import is_paired, method_module, method_names
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -132,7 +132,7 @@ def test_a_new_method_reruns_nothing_but_the_validation():
 def test_every_method_has_its_stages():
     kinds = {"translator": ("train", "translate"), "rival": ("translate",), "segmenter": ("segment", "evaluate")}
     for method in method_names():
-        for kind in kinds.get(method_module(method).ABILITY, ()):
+        for kind in ("train", "evaluate_pairs") if is_paired(method) else kinds.get(method_module(method).ABILITY, ()):
             assert f"{kind}_{method}" in STAGES, f"dvc.yaml has no stage {kind}_{method}"
 
 

@@ -230,10 +230,12 @@ def test_the_graph_makes_what_is_looked_for() -> None:
     """Every stage of dvc.yaml that leaves results has its kind here, and that kind looks where the stage writes."""
     graph = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
     params = read_yaml(REPOSITORY / "presets/default.yaml")
-    switched_off: dict = {name: ["something"] for name, value in params.items() if value == []}
-    switched_off["translators"] = {name: seeds or [0] for name, seeds in params["translators"].items()}
+    everything = params | {name: ["something"] for name, value in params.items() if value == []}
+    everything |= {
+        block: {name: own or [0] for name, own in params[block].items()} for block in ("translators", "paired")
+    }
     looked_for = set()
-    for stage, cell in cells(params | switched_off):
+    for stage, cell in cells(everything):
         output = Output(stage, cell)
         declared = graph.get(output.name.partition("@")[0])
         if declared is None:
