@@ -38,12 +38,12 @@ class Sample:
 
     key: str
     image: np.ndarray | None = None
-    paired: np.ndarray | None = None
     label: np.ndarray | None = None
     instance: np.ndarray | None = None
     depth: np.ndarray | None = None
     flow: Flow | None = None
     flow_back: Flow | None = None
+    paired: np.ndarray | None = None
     meta: dict[str, Any] = field(default_factory=dict)
 
 

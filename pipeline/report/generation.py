@@ -67,7 +67,7 @@ def show(params: dict[str, Any], rows: list[Row], root: Path, page: Path) -> Gen
     names = list(dict.fromkeys(row["translator"] for row in rows))
     made = Generation([_ceiling(rows)], figures, rows[0]["pictures"], rows[0]["split"])
     made.lines += [
-        _line(name, [row for row in rows if row["translator"] == name], [*SCORES, *figures]) for name in names
+        line(name, [row for row in rows if row["translator"] == name], [*SCORES, *figures]) for name in names
     ]
     folders = {name: _folder(root, name, params["seeds"][0]) for name in names}
     _scenes(made, folders, root, Shelf(page))
@@ -76,7 +76,8 @@ def show(params: dict[str, Any], rows: list[Row], root: Path, page: Path) -> Gen
     return made
 
 
-def _line(name: str, own: list[Row], keys: list[str]) -> Line:
+def line(name: str, own: list[Row], keys: list[str]) -> Line:
+    """Mean and spread over the rows of one translator."""
     columns = {key: [row[key] for row in own] for key in keys}
     return Line(name, {k: mean(v) for k, v in columns.items()}, {k: spread(v) for k, v in columns.items()})
 
@@ -84,7 +85,7 @@ def _line(name: str, own: list[Row], keys: list[str]) -> Line:
 def _ceiling(rows: list[Row]) -> Line:
     """The same judges on the real pictures: one a seed, whichever method's row tells it."""
     by_seed = {row["seed"]: {key: row[f"real_{key}"] for key in SCORES} for row in rows}
-    return _line(REAL, list(by_seed.values()), list(SCORES))
+    return line(REAL, list(by_seed.values()), list(SCORES))
 
 
 def _scenes(made: Generation, folders: dict[str, Path], root: Path, shelf: Shelf) -> None:

@@ -10,7 +10,8 @@ from markupsafe import Markup, escape
 from pipeline.report import charts, origins, published, sentences, sheets, words
 from pipeline.report.claims import FIGURES, by_pair, claims
 from pipeline.report.gallery import Gallery
-from pipeline.report.generation import SCORES, Generation
+from pipeline.report.generation import SCORES, Generation, Line
+from pipeline.report.pairs import Pairs
 from pipeline.report.results import NONE, ORACLE, PERFECT, SOURCE_ONLY, Results
 from pipeline.report.tables import Gap, Summary, Table, distance_names, gap, mean, perfect_names, spread, summarise
 
@@ -26,12 +27,20 @@ class Column:
     percent: bool
 
 
+@dataclass(frozen=True)
+class Besides:
+    """What is judged otherwise than by segmenters."""
+
+    generation: Generation
+    pairs: Pairs
+
+
 def render(
     params: dict[str, Any],
     results: Results,
     table: Table,
     gallery: Gallery,
-    generation: Generation,
+    besides: Besides,
     root: Path,
     page: Path,
 ) -> str:
@@ -54,7 +63,8 @@ def render(
         "classes": list(table[0]["iou"]) if table else [],
         "best": _best_per_class(summaries),
         "gallery": gallery,
-        "generation": generation,
+        "generation": besides.generation,
+        "pairs": besides.pairs,
         "drawn_scores": SCORES,
         "training": charts.of_translators(results),
         "segmenting": charts.of_segmenters(results),
@@ -64,8 +74,8 @@ def render(
         "places": {
             name: words.common_places(s.mean[name] for s in summaries)
             for name in (*distance_names(table), *perfect_names(table))
-        }
-        | {name: words.common_places(line.mean.get(name) for line in generation.lines) for name in generation.figures},
+        },
+        "places_of": _places_of,
         "sheets": sheets.collect(params, root, page),
         "costs": _costs(results.costs),
         "all_seconds": sum(cost["seconds"] or 0 for cost in results.costs),
@@ -96,6 +106,11 @@ def environment() -> Environment:
 def breakable(name: str) -> Markup:
     """A name that a narrow column may break after an underscore."""
     return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def _places_of(lines: list[Line], name: str) -> int:
+    """Decimals for a column of lines."""
+    return words.common_places(one.mean.get(name) for one in lines)
 
 
 def _columns(table: Table) -> list[Column]:

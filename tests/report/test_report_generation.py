@@ -51,3 +51,24 @@ def test_without_such_methods_the_page_is_silent(built: Path) -> None:
 def test_a_missing_result_names_its_stage(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"results/generation/spade/0/scores.json is missing; run the stage generation"):
         report.build(params | {"generation": ["spade"]}, tree, tmp_path / "report")
+
+
+def test_pairs_stand_beside_the_untouched_input(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    figures = {"pairs": {"l1": 0.2, "psnr": 15.0}, "distances": {"frechet_lite0_8": 9.0}}
+    for seed in (0, 1):
+        floor = {"pairs": {"l1": 0.5 + seed / 10, "psnr": 9.0}, "distances": {"frechet_lite0_8": 7.0}}
+        folder = tree / f"results/pairs/pix2pix_pairs/{seed}"
+        (folder / "pictures").mkdir(parents=True)
+        scores = {"translator": "pix2pix_pairs", "seed": seed, "pictures": 8, **figures, "untouched": floor}
+        (folder / "scores.json").write_text(json.dumps(scores))
+        (folder / "pictures/worst.png").write_bytes(encode_png(np.zeros((96, 288, 3), np.uint8)))
+    asked = params | {"paired": {"pix2pix_pairs": [0, 1]}, "cells": {"oracle": []}, "translators": {"none": [0]}}
+    report.build(asked | {"exactness": []}, tree, tmp_path / "report")
+    rows = json.loads((tmp_path / "report/pairs.json").read_text())
+    assert [(row["translator"], row["seed"], row["l1"]) for row in rows] == [
+        ("pix2pix_pairs", 0, 0.2), ("none", 0, 0.5), ("pix2pix_pairs", 1, 0.2), ("none", 1, 0.6),
+    ]  # fmt: skip
+    text = (tmp_path / "report/index.html").read_text()
+    assert "0.550 ± 0.071" in text and "worst_pairs_pix2pix_pairs" in text and "9.00" in text
+    with pytest.raises(UserError, match="run the stage evaluate_pairs_pix2pix_pairs"):
+        report.build(asked | {"exactness": [], "seeds": [0], "paired": {"pix2pix_pairs": [4]}}, tree, tmp_path / "no")
