@@ -62,7 +62,8 @@ class Pix2pix:
 
     def step(self, batch: Any) -> Iterator[Update]:
         D, own, given = self.nets["D"], self.own, batch.labelled_target
-        x, y = conditions(given.label, given.instance, self.classes), given.image
+        y = given.image
+        x = conditions(given.label, given.instance, self.classes).to(y)
         fake = self.nets["G"](x)
         losses = {"l1": own.l1 * F.l1_loss(fake, y)}
         if own.adversarial:

@@ -63,7 +63,7 @@ class Pix2pixHD:
 
     def step(self, batch: Any) -> Iterator[Update]:
         real, own, D = batch.labelled_target, self.own, self.nets["D"]
-        planes = conditions(real.label, real.instance, self.classes)
+        planes = conditions(real.label, real.instance, self.classes).to(real.image)
         fake = self.nets["G"](planes)
         pair = torch.cat([planes, fake], 1)
         maps, real_maps = D(pair), D(torch.cat([planes, real.image], 1))
