@@ -31,6 +31,7 @@ from pipeline.methods.pixel_gan import ABILITY, DOMAINS, USES_TARGET_LABELS
 from pipeline.methods.pixel_gan import UNUSED as UNUSED_OF_PIXEL_GAN
 from pipeline.nets.cogan import LEAST, MULTIPLE, code_encoder, own_layers, shared_layers
 from pipeline.nets.init import init_normal
+from pipeline.nets.passes import passes
 from pipeline.nets.resnet_generator import pad_to_multiple
 from pipeline.noise import normal
 from pipeline.shards.order import uniforms
@@ -71,10 +72,9 @@ class CoGAN:
         x, y, nets, judge = batch.source.image, batch.target.image, self.nets, self._judge
         drawn = nets["G"](self._codes(x, batch.source.positions))
         fake_A, fake_B = nets["G_A"](drawn), nets["G_B"](drawn)
-        told = {"D_A": lsgan(judge("D_A", x), True) + lsgan(judge("D_A", fake_A), False)}
-        told["D_B"] = lsgan(judge("D_B", y), True) + lsgan(judge("D_B", fake_B), False)
-        yield Update("discriminator", {name: loss / 2 for name, loss in told.items()})
-        gan = {"gan_A": lsgan(judge("D_A", fake_A), True), "gan_B": lsgan(judge("D_B", fake_B), True)}
+        told = {"D_A": self._discriminate("D_A", x, fake_A), "D_B": self._discriminate("D_B", y, fake_B)}
+        yield Update("discriminator", told)
+        gan = {"gan_A": lsgan(judge("D_A")(fake_A), True), "gan_B": lsgan(judge("D_B")(fake_B), True)}
         yield Update("generator", gan)
         yield Update("encoder", {"inversion": F.l1_loss(nets["G_A"](nets["G"](nets["E"](x))), x)})
 
@@ -84,8 +84,12 @@ class CoGAN:
         draws = uniforms(self.seed, "cogan", positions, 1)[:, 0]
         return normal(draws, self.latent * places[0] * places[1]).view(len(x), self.latent, *places).to(x)
 
-    def _judge(self, own: str, picture: Tensor) -> Tensor:
-        return self.nets["D"](self.nets[own](picture))
+    def _judge(self, own: str) -> nn.Module:
+        return nn.Sequential(self.nets[own], self.nets["D"])
+
+    def _discriminate(self, own: str, real: Tensor, fake: Tensor) -> Tensor:
+        told_real, told_fake = passes(self._judge(own), real, fake, joined=self.train.joined)
+        return (lsgan(told_real, True) + lsgan(told_fake, False)) / 2
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -18,7 +18,8 @@ from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weigh
 from pipeline.engine.step import Update
 from pipeline.losses import vanilla
 from pipeline.losses_semantic import conditions
-from pipeline.methods.cyclegan import UNUSED, adam
+from pipeline.methods import cyclegan
+from pipeline.methods.cyclegan import adam
 from pipeline.methods.spade import ABILITY, DOMAINS, READS, USES_TARGET_LABELS
 from pipeline.nets.init import init_normal
 from pipeline.nets.patchgan import PatchGAN
@@ -28,6 +29,7 @@ from pipeline.nets.unet import UNetGenerator
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
 
 BLOCKS = ("train", "pix2pix")
+UNUSED = (*cyclegan.UNUSED, "train.joined")  # D has a batch norm
 
 
 class Settings(MethodSettings):

@@ -26,7 +26,7 @@ from pipeline.losses_semantic import (
     kld,
     vgg_l1,
 )
-from pipeline.methods.cyclegan import UNUSED
+from pipeline.methods import cyclegan
 from pipeline.nets.multiscale import SpadeDiscriminator, init_xavier
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.nets.resnet_generator import pad_to_multiple
@@ -41,6 +41,7 @@ USES_TARGET_LABELS = True
 DOMAINS = {"labelled_target": ("image", "label", "instance?")}
 READS = ("label", "instance?")
 BLOCKS = ("train", "spade")
+UNUSED = (*cyclegan.UNUSED, "train.joined")  # D sees both as one batch anyway
 
 
 class Settings(MethodSettings):
