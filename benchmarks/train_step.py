@@ -133,7 +133,7 @@ def speed_up(run: Any, batches: list[Any], chosen: list[str]) -> None:
     if "fused" in chosen:
         for name, old in run.optimizers.items():
             groups = [group | {"fused": True} for group in old.param_groups]
-            run.optimizers[name] = type(old)(groups, fused=True)  # type: ignore[call-arg]
+            run.optimizers[name] = type(old)(groups, fused=True)
     if "compile" in chosen:
         for net in run.method.nets.values():
             net.compile()
