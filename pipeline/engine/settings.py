@@ -49,6 +49,7 @@ class TrainSettings(RunSettings):
     beta: Weight = 0.5  # task
     gamma: Weight = 0.1  # privileged information
     delta: Weight = 0.33  # perceptual
+    joined: bool = False  # real and drawn pictures pass D as one batch: the same losses, at another speed
 
 
 class MethodSettings(Parameters):

@@ -18,6 +18,7 @@ from pipeline.methods import cyclegan
 from pipeline.methods.cyclegan import adam, discriminator, generator, translate
 from pipeline.methods.pixel_gan import ABILITY, DOMAINS, USES_TARGET_LABELS, exported
 from pipeline.methods.pixel_gan import UNUSED as UNUSED_OF_PIXEL_GAN
+from pipeline.nets.passes import passes
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
 
@@ -47,7 +48,8 @@ class BiGAN:
     def step(self, batch: Any) -> Iterator[Update]:
         x, y, D = batch.source.image, batch.target.image, self.nets["D"]
         there, back = torch.cat([x, self.nets["G_A"](x)], 1), torch.cat([self.nets["G_B"](y), y], 1)
-        yield Update("discriminator", {"D": (lsgan(D(there), True) + lsgan(D(back), False)) / 2})
+        told_there, told_back = passes(D, there, back, joined=self.train.joined)
+        yield Update("discriminator", {"D": (lsgan(told_there, True) + lsgan(told_back, False)) / 2})
         yield Update("generator", {"gan_A": lsgan(D(there), False), "gan_B": lsgan(D(back), True)})
 
     def state(self) -> dict[str, Any]:

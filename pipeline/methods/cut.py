@@ -17,6 +17,7 @@ from pipeline.engine.step import Update
 from pipeline.losses import lsgan, patch_nce
 from pipeline.methods.cyclegan import UNUSED, adam
 from pipeline.nets.cut import LAYERS, CutDiscriminator, CutGenerator, PatchProjector, init_xavier, patch_places
+from pipeline.nets.passes import passes
 from pipeline.nets.resnet_generator import pad_to_multiple
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
@@ -65,7 +66,8 @@ class Cut:
         G, D, own = self.G, self.D, self.own
         x, y = batch.source.image, batch.target.image
         fake, keys = G.with_features(x, self.layers)
-        yield Update("discriminator", {"D": (lsgan(D(y), True) + lsgan(D(fake), False)) / 2})
+        told_y, told_fake = passes(D, y, fake, joined=self.train.joined)
+        yield Update("discriminator", {"D": (lsgan(told_y, True) + lsgan(told_fake, False)) / 2})
         share = own.nce / 2 if own.identity else own.nce
         losses = {"gan": own.adversarial * lsgan(D(fake), True)}
         losses["nce"] = share * self._contrast(fake, keys, "source", batch.source.positions)

@@ -19,6 +19,7 @@ from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weigh
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.nets.init import init_normal
+from pipeline.nets.passes import passes
 from pipeline.nets.patchgan import PatchGAN
 from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
 from pipeline.pool import Pool
@@ -87,8 +88,8 @@ class CycleGAN:
         return losses
 
     def _discriminate(self, name: str, real: Tensor, fake: Tensor) -> Tensor:
-        D = self.nets[name]
-        return (lsgan(D(real), True) + lsgan(D(fake), False)) / 2
+        told_real, told_fake = passes(self.nets[name], real, fake, joined=self.train.joined)
+        return (lsgan(told_real, True) + lsgan(told_fake, False)) / 2
 
     def state(self) -> dict[str, Any]:
         return {name: pool.state() for name, pool in self.pools.items()}

@@ -1,9 +1,9 @@
 """pix2pix: pictures from label maps by a conditional GAN (Isola, Zhu, Zhou, Efros; CVPR 2017, arXiv 1611.07004).
 
 Trained on labelled target pictures like SPADE. A U-Net draws, a PatchGAN judges the picture together with its label map;
-L1 to the real picture. `pix2pix_pairs` draws from pictures by the same step. The paper's ablation are settings: L1 alone is `adversarial: 0`, the GAN that does not see the labels
-`conditional: false`, the GANs alone `l1: 0`. The step is that of the published code: D on the fake and on the real pair as
-batches apart, then G against the new D.
+L1 to the real picture. `pix2pix_pairs` draws from pictures by the same step. The paper's ablation are settings: L1 alone is
+`adversarial: 0`, the GAN that does not see the labels `conditional: false`, the GANs alone `l1: 0`. The step is that of the
+published code: D on the fake and on the real pair as batches apart, then G against the new D.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,8 @@ from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weigh
 from pipeline.engine.step import Update
 from pipeline.losses import vanilla
 from pipeline.losses_semantic import conditions
-from pipeline.methods.cyclegan import UNUSED, adam
+from pipeline.methods import cyclegan
+from pipeline.methods.cyclegan import adam
 from pipeline.methods.spade import ABILITY, DOMAINS, READS, USES_TARGET_LABELS
 from pipeline.nets.init import init_normal
 from pipeline.nets.patchgan import PatchGAN
@@ -28,6 +29,7 @@ from pipeline.nets.unet import UNetGenerator
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
 
 BLOCKS = ("train", "pix2pix")
+UNUSED = (*cyclegan.UNUSED, "train.joined")  # D has a batch norm
 Pair = Callable[[Any], tuple[Tensor, Tensor]]
 
 
@@ -90,7 +92,7 @@ def generator(own: Settings, channels: int) -> UNetGenerator:
 def build(params: dict[str, Any], classes: int, seed: int) -> Pix2pix:
     def pair(batch: Any) -> tuple[Tensor, Tensor]:
         given = batch.labelled_target
-        return conditions(given.label, given.instance, classes), given.image
+        return conditions(given.label, given.instance, classes).to(given.image), given.image
 
     return Pix2pix(TrainSettings(**params["train"]), Settings(**params["pix2pix"]), classes + 1, pair, seed)
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.engine.settings import TrainSettings
 from pipeline.methods import pix2pix
-from pipeline.methods.cyclegan import UNUSED
-from pipeline.methods.pix2pix import Pix2pix, check_crop, generator
+from pipeline.methods.pix2pix import UNUSED, Pix2pix, check_crop, generator
 from pipeline.nets.resnet_generator import pad_to_multiple
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]

@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
 from pipeline.engine.step import Update
 from pipeline.losses_semantic import conditions, feature_matching, lsgan_scales
-from pipeline.methods.cyclegan import UNUSED, adam
+from pipeline.methods import cyclegan
+from pipeline.methods.cyclegan import adam
 from pipeline.methods.spade import ABILITY, DOMAINS, READS, USES_TARGET_LABELS, perceptual, perceptual_net, translate
 from pipeline.nets.init import init_normal
 from pipeline.nets.multiscale import Pix2pixHDDiscriminator
@@ -25,6 +26,7 @@ from pipeline.nets.pix2pixhd import GlobalGenerator, LocalEnhancer
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
 
 BLOCKS = ("train", "pix2pixhd")
+UNUSED = (*cyclegan.UNUSED, "train.joined")  # the pass of the real pictures serves both updates
 
 
 class Settings(MethodSettings):
@@ -63,7 +65,7 @@ class Pix2pixHD:
 
     def step(self, batch: Any) -> Iterator[Update]:
         real, own, D = batch.labelled_target, self.own, self.nets["D"]
-        planes = conditions(real.label, real.instance, self.classes)
+        planes = conditions(real.label, real.instance, self.classes).to(real.image)
         fake = self.nets["G"](planes)
         pair = torch.cat([planes, fake], 1)
         maps, real_maps = D(pair), D(torch.cat([planes, real.image], 1))

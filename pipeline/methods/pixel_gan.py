@@ -17,6 +17,7 @@ from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.methods import cyclegan
 from pipeline.methods.cyclegan import adam, discriminator, generator, translate
+from pipeline.nets.passes import passes
 from pipeline.pool import Pool
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
@@ -55,7 +56,8 @@ class PixelGAN:
         losses = {"gan": self.adversarial * lsgan(D(fake), True), "distance": self.weight * self.distance(x, fake)}
         yield Update("generator", losses)
         old = self.pool(fake, batch.source.positions)
-        yield Update("discriminator", {"D": (lsgan(D(batch.target.image), True) + lsgan(D(old), False)) / 2})
+        real, drawn = passes(D, batch.target.image, old, joined=self.train.joined)
+        yield Update("discriminator", {"D": (lsgan(real, True) + lsgan(drawn, False)) / 2})
 
     def distance(self, x: Tensor, fake: Tensor) -> Tensor:
         return F.l1_loss(fake, x)

@@ -20,6 +20,7 @@ from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weigh
 from pipeline.engine.step import Update
 from pipeline.methods.cyclegan import UNUSED, adam
 from pipeline.nets.init import init_normal
+from pipeline.nets.passes import passes
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.simgan import LocalDiscriminator, Refiner, local_adversarial, self_regularisation
 from pipeline.pool import Pool, swap_half
@@ -73,7 +74,8 @@ class SimGAN:
         yield Update("refiner", {"gan": adversarial, "distance": kept}, due=n < own.refiner_warmup or n >= warm)
         due = n >= own.refiner_warmup and (n < warm or n % own.refiner_steps == 0)
         shown = self.history(refined, batch.source.positions) if due else refined
-        told = local_adversarial(D(batch.target.image), True, "mean") + local_adversarial(D(shown), False, "mean")
+        told_real, told_shown = passes(D, batch.target.image, shown, joined=self.train.joined)
+        told = local_adversarial(told_real, True, "mean") + local_adversarial(told_shown, False, "mean")
         yield Update("discriminator", {"D": told / 2}, due)
 
     def _distance(self, refined: Tensor, x: Tensor) -> Tensor:

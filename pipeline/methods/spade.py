@@ -26,11 +26,12 @@ from pipeline.losses_semantic import (
     kld,
     vgg_l1,
 )
-from pipeline.methods.cyclegan import UNUSED
+from pipeline.methods import cyclegan
 from pipeline.nets.multiscale import SpadeDiscriminator, init_xavier
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.nets.resnet_generator import pad_to_multiple
 from pipeline.nets.spade import SpadeEncoder, SpadeGenerator, SpadeNorm, Upsampling, sample_style
+from pipeline.noise import normal
 from pipeline.shards.order import uniforms
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
@@ -40,6 +41,7 @@ USES_TARGET_LABELS = True
 DOMAINS = {"labelled_target": ("image", "label", "instance?")}
 READS = ("label", "instance?")
 BLOCKS = ("train", "spade")
+UNUSED = (*cyclegan.UNUSED, "train.joined")  # D sees both as one batch anyway
 
 
 class Settings(MethodSettings):
@@ -90,7 +92,7 @@ class Spade:
 
     def step(self, batch: Any) -> Iterator[Update]:
         real, own = batch.labelled_target, self.own
-        planes = conditions(real.label, real.instance, self.classes)
+        planes = conditions(real.label, real.instance, self.classes).to(real.image)
         fake, losses = self._draw(planes, real, "generator")
         maps, real_maps = self._judge(planes, fake, real.image)
         losses |= {"gan": hinge_generator_scales(maps), "matching": own.matching * feature_matching(maps, real_maps)}
@@ -135,12 +137,6 @@ def perceptual(net: FeatureNet, fake: Tensor, real: Tensor) -> Tensor:
     with torch.no_grad():
         held = net(real)
     return (vgg_l1 if net.name == "vgg19_relu" else perceptual_l1)(net(fake), held)
-
-
-def normal(draws: np.ndarray, count: int) -> Tensor:
-    """Standard normal (len(draws), count) on the CPU, a stream for each draw in [0, 1)."""
-    streams = [torch.Generator().manual_seed(int(draw * 2**53)) for draw in draws]
-    return torch.stack([torch.randn(count, generator=stream) for stream in streams])
 
 
 def _generator(own: Settings, planes: int, crop: list[int]) -> SpadeGenerator:

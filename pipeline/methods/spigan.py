@@ -16,6 +16,7 @@ from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
 from pipeline.nets.init import init_normal
+from pipeline.nets.passes import passes
 from pipeline.nets.patchgan import PatchGAN
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
@@ -85,7 +86,8 @@ class Spigan:
         x_s, y_s, x_t = batch.source.image, batch.source.label, batch.target.image
         self.features.to(x_s.device)
         fake = self.nets["G"](x_s)
-        yield Update("discriminator", {"D": (lsgan(D(x_t), True) + lsgan(D(fake), False)) / 2})
+        told_x, told_fake = passes(D, x_t, fake, joined=self.train.joined)
+        yield Update("discriminator", {"D": (lsgan(told_x, True) + lsgan(told_fake, False)) / 2})
         pixels = mean_over_ranks(labelled_pixels(y_s))
         losses = {
             "gan": weights.alpha * lsgan(D(fake), True),

@@ -75,7 +75,7 @@ def init_xavier(net: nn.Module, generator: torch.Generator, gain: float = 0.02) 
     for layer in net.modules():
         if isinstance(layer, SpectralConv2d):
             layer.reset(generator)
-        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+        elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.xavier_normal_(layer.weight, gain, generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -120,6 +120,20 @@ def test_gradients_are_clipped_at_their_norm_over_the_whole_update():
     assert step(0.5).tolist() == pytest.approx([-0.3, -0.4, 0.0], rel=1e-4)
 
 
+@pytest.mark.parametrize("name", [name for name in toy.METHODS if "joined" in toy.params(name).get("train", {})])
+def test_a_joined_pass_of_the_discriminator_gives_the_same_losses(name):
+    found = []
+    for joined in (False, True):
+        method, batch = toy.build(name, {"train": {"joined": joined}}), batch_of(name)
+        for net in [held for held in (method.nets, *vars(method).values()) if isinstance(held, nn.Module)]:
+            net.double()
+        for domain in vars(batch).values():
+            domain.image = domain.image.double()
+        losses = run_step(method.step(batch), method.optimizers())
+        found.append({key: float(value) for key, value in losses.items()})
+    assert found[1] == pytest.approx(found[0], rel=1e-9)
+
+
 def test_losses_come_back_without_their_graph():
     method = toy.build("spigan")
     losses = run_step(method.step(batch_of("spigan")), method.optimizers())

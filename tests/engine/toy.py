@@ -49,6 +49,7 @@ TOY: dict[str, Any] = {
     },
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
+    "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
         "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "patches": 9,

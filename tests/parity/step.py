@@ -33,9 +33,9 @@ def check_steps(
 ) -> dict[str, float]:
     """Run the method's steps in float64; returns the largest relative differences.
 
-    losses: published name -> ours, or a function of ours; nets: published name -> ours.
+    losses: published name -> ours, or a function of ours; nets: published name -> ours, with dots for a net within a net.
     """
-    ours = {theirs: method.nets[own].double() for theirs, own in nets.items()}
+    ours = {theirs: method.nets.get_submodule(own).double() for theirs, own in nets.items()}
     for theirs, net in ours.items():
         fill_net(theirs, net)
     optimizers, found = method.optimizers(), {"losses": 0.0, "weights": 0.0}
@@ -54,6 +54,24 @@ def check_steps(
             found["weights"] = max(found["weights"], *(abs(a - b) / norm for a, b in zip(seen, expected, strict=True)))
     assert found["losses"] < RTOL and found["weights"] < RTOL, found
     return found
+
+
+def maps(kind: str, n: int, shape: tuple[int, ...], instances: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Labels and instances of a fixture's step `n`, the instances so that only their own borders are edges.
+
+    Our planes show borders of classes and of instances (`conditions`), because in some data sets an instance id says
+    nothing about the class; published edges are those of instances alone. What ours adds is taken off here.
+    """
+    label, instance = (
+        torch.from_numpy(fill.labels(f"step:{kind}_{part}_{n}", shape, classes))
+        for part, classes in (("labels", 35), ("instances", instances))
+    )
+    return label, instance - 65536 * label
+
+
+def doubled(losses: dict[str, str]) -> dict[str, Callable[[dict[str, float]], float]]:
+    """Losses of a discriminator that are stored whole where half of each is what it learns from."""
+    return {theirs: (lambda values, ours=ours: 2 * values[ours]) for theirs, ours in losses.items()}
 
 
 def fill_net(name: str, net: torch.nn.Module) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from pipeline.engine.schedules import factor
 from pipeline.losses import cross_entropy, hinge, hinge_generator, lsgan, perceptual_l1, vanilla
 from pipeline.nets.vgg19 import CONV_X_2, VGG19
 from tests.parity import fill
@@ -14,6 +15,7 @@ LOSSES = json.loads((HERE / "losses.json").read_text())
 METRICS = json.loads((HERE / "metrics.json").read_text())
 CYCLEGAN = LOSSES["gan_loss_cyclegan_pix2pix"]["table"]
 SPADE = LOSSES["gan_loss_spade"]["table"]["hinge"]
+RATES, AT_START = LOSSES["learning_rate"], "step_at_start_as_published"
 FLOAT32, FLOAT64 = 1e-6, 1e-10  # as losses.json says
 TABLE = 1e-5  # float32 losses of metrics.json
 
@@ -74,6 +76,18 @@ def test_segmentation_loss(corners):
 
     got = value_and_probe(loss, logits, f"seg/align_{corners}".lower())
     close(got, stored["cross_entropy"], stored["gradient"], TABLE)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "table"),
+    [
+        ("linear_as_published", [(e, rate / 2e-4) for e, rate in RATES["cyclegan_pix2pix_linear"][AT_START]]),
+        ("linear", [(e, rate / 1e-4) for e, rate, _ in RATES["spade"]["niter_100_decay_100"]]),
+    ],
+)
+def test_learning_rates_of_200_epochs(schedule, table):
+    assert [factor(schedule, epoch - 1, 200) for epoch, _ in table] == pytest.approx([f for _, f in table], rel=1e-7)
+    assert [factor(schedule, 7 * (epoch - 1), 1400) for epoch, _ in table] == pytest.approx([f for _, f in table])
 
 
 def test_vgg19_layers_of_spigan():

@@ -1,23 +1,17 @@
 """pix2pix computes what its published code computes: each net, and whole training steps."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.optim import Adam, Optimizer
 
-from pipeline.engine.step import Update, run_step
-from pipeline.losses import vanilla
+from pipeline.engine.settings import TrainSettings
+from pipeline.methods import pix2pix
 from pipeline.nets.patchgan import PatchGAN, PixelGAN
 from pipeline.nets.unet import UNetGenerator
-from tests.parity import fill
-from tests.parity.fixture import FLOAT64_RTOL, HERE, Fixture
+from tests.parity.fixture import Fixture
+from tests.parity.step import array, check_steps, doubled, record
 
 NETS: dict[str, Callable[[], nn.Module]] = {  # the fixtures' nets are built without dropout, which has no keys
     "pix2pix_unet128_batch_train": lambda: UNetGenerator(7, dropout=False),
@@ -45,51 +39,16 @@ def test_nets(name):
     print(name, fixture.found)
 
 
-class Pix2pix:
-    """G draws y from x, D judges pairs (x, y) (equations 1 to 4); the step is that of the published code."""
-
-    def __init__(self, levels: int, width: int) -> None:
-        generator = UNetGenerator(levels, width, dropout=False)
-        self.nets = nn.ModuleDict({"G": generator, "D": PatchGAN(3, width, channels=6, norm="batch")})
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        nets = {"discriminator": self.nets["D"], "generator": self.nets["G"]}
-        return {name: Adam(net.parameters(), 2e-4, (0.5, 0.999)) for name, net in nets.items()}
-
-    def step(self, batch: Any) -> Iterator[Update]:
-        """D first, on fakes and on real pairs as batches apart, as its batch norm sees them; then G, against the new D."""
-        D, x, y = self.nets["D"], batch.source.image, batch.target.image
-        fake = self.nets["G"](x)
-        pair, real = torch.cat([x, fake], 1), torch.cat([x, y], 1)
-        yield Update("discriminator", {"D_fake": vanilla(D(pair), False) / 2, "D_real": vanilla(D(real), True) / 2})
-        yield Update("generator", {"gan": vanilla(D(pair), True), "l1": 100 * F.l1_loss(fake, y)})
+def test_complete_training_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real method; its condition is the fixture's, a picture of three planes instead of a label map."""
+    monkeypatch.setattr(pix2pix, "conditions", lambda picture, *_: picture)
+    train = TrainSettings(steps=3, tick=1, batch=2, crop=[128, 128], lr=2e-4)
+    own = pix2pix.Settings(levels=7, generator_width=4, discriminator_width=4, dropout=False)
+    method = pix2pix.Pix2pix(train, own, classes=2, seed=0)
+    losses = {"G_GAN": "gan", "G_L1": "l1"} | doubled({"D_fake": "D_fake", "D_real": "D_real"})
+    print(check_steps(record("step_pix2pix"), method, map(batch, range(3)), losses, {"G": "G", "D": "D"}))
 
 
-def picture(name: str) -> torch.Tensor:
-    return torch.from_numpy(fill.array(name, (2, 3, 128, 128))).double()
-
-
-def test_three_training_steps():
-    stored = json.loads((HERE / "step_pix2pix.json").read_text())
-    method = Pix2pix(levels=7, width=4)
-    method.nets.double()
-    state = method.nets.state_dict()
-    for key, value in state.items():
-        value.copy_(torch.from_numpy(np.asarray(fill.weight(key, value.shape))))
-    optimizers, got, wanted = method.optimizers(), [], []
-    for s, losses in enumerate(stored["losses"]):
-        x, y = (SimpleNamespace(image=picture(f"step:pix2pix_{domain}_{s}")) for domain in "AB")
-        ours = run_step(method.step(SimpleNamespace(source=x, target=y)), optimizers)
-        got += [2 * ours["D_fake"], 2 * ours["D_real"], ours["gan"], ours["l1"]]
-        wanted += [losses[name] for name in ("D_fake", "D_real", "G_GAN", "G_L1")]
-    assert [float(loss) for loss in got] == pytest.approx(wanted, rel=FLOAT64_RTOL)
-    after = {f"{net}.{key}": probe for net, probes in stored["after"].items() for key, probe in probes.items()}
-    assert after.keys() == {key for key in state if not key.endswith("num_batches_tracked")}
-    worst = max(difference(f"after:{key}", state[key], probe) for key, probe in after.items())
-    print("losses", max(abs(float(a) / b - 1) for a, b in zip(got, wanted, strict=True)), "weights", worst)
-    assert worst <= FLOAT64_RTOL
-
-
-def difference(name: str, value: torch.Tensor, stored: list[float]) -> float:
-    """Relative to the stored norm."""
-    return max(abs(a - b) for a, b in zip(fill.probe(name, value.numpy()), stored, strict=True)) / stored[0]
+def batch(n: int) -> SimpleNamespace:
+    x, y = (array(f"step:pix2pix_{domain}_{n}", (2, 3, 128, 128)) for domain in "AB")
+    return SimpleNamespace(labelled_target=SimpleNamespace(label=x, instance=None, image=y))

@@ -1,17 +1,16 @@
 """pix2pixHD against the published code: nets, losses and complete training steps."""
 
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
-from pipeline.engine.step import Update
-from pipeline.losses_semantic import feature_matching, lsgan_scales, semantics
+from pipeline.engine.settings import TrainSettings
+from pipeline.losses_semantic import lsgan_scales
+from pipeline.methods.pix2pixhd import Pix2pixHD, Settings
 from pipeline.nets.multiscale import Pix2pixHDDiscriminator
 from pipeline.nets.pix2pixhd import FeatureEncoder, GlobalGenerator, LocalEnhancer
 from tests.parity import fill, step
@@ -52,50 +51,35 @@ def test_adversarial_loss_over_scales(real):
 
 
 def test_complete_training_steps():
-    fixture = step.record("step_pix2pixhd")
-    own = Method()
-    losses = {"G_GAN": "gan", "G_GAN_Feat": "features", "D_real": "D_real", "D_fake": "D_fake"}
-    # The discriminator's two losses are stored whole; half of each is what it learns from.
-    doubled = {name: (lambda values, key=ours: 2 * values[key]) for name, ours in losses.items() if name[0] == "D"}
-    found = step.check_steps(fixture, own, map(_batch, range(3)), losses | doubled, {net: net for net in "GDE"})
-    print(found)
+    """The real method; its generator is the fixture's, which also reads features of the real picture's instances."""
+    train = TrainSettings(steps=3, tick=1, batch=1, crop=[64, 96], lr=2e-4)
+    own = Settings(generator_width=4, generator_blocks=3, discriminator_width=4, perceptual=0.0)
+    method = Pix2pixHD(train, own, 35, 0)
+    method.nets["G"] = WithFeatures()
+    losses = {"G_GAN": "gan", "G_GAN_Feat": "matching"} | step.doubled({"D_real": "D_real", "D_fake": "D_fake"})
+    nets = {"G": "G.draw", "D": "D", "E": "G.encode"}
+    batches = (_batch(method.nets["G"], n) for n in range(3))
+    print(step.check_steps(step.record("step_pix2pixhd"), method, batches, losses, nets))
 
 
-class Method:
-    """A training step of pix2pixHD with instance features, in the order of the published code."""
+class WithFeatures(nn.Module):
+    """A generator with the encoder of instance features, which sim2street's pix2pixHD does without."""
 
     def __init__(self) -> None:
-        self.nets = nn.ModuleDict({
-            "G": GlobalGenerator(39, width=4, blocks=3),
-            "D": Pix2pixHDDiscriminator(39, width=4),
-            "E": FeatureEncoder(width=4),
-        })  # fmt: skip
+        super().__init__()
+        self.draw, self.encode = GlobalGenerator(39, width=4, blocks=3), FeatureEncoder(width=4)
+        self.seen: tuple[Tensor, Tensor] | None = None  # the step's real picture and its instances
 
-    def optimizers(self) -> dict[str, Optimizer]:
-        generator = [*self.nets["G"].parameters(), *self.nets["E"].parameters()]
-        rates = {"lr": 2e-4, "betas": (0.5, 0.999)}
-        return {"generator": Adam(generator, **rates), "discriminator": Adam(self.nets["D"].parameters(), **rates)}
-
-    def step(self, batch: Any) -> Iterator[Update]:
-        """All losses with the same weights, then G and E step, then D."""
-        G, D, E = (self.nets[name] for name in "GDE")
-        planes, real = batch.semantics, batch.image
-        fake = G(torch.cat([planes, E(real, batch.instance)], 1))
-        pair = torch.cat([planes, fake], 1)
-        maps, real_maps = D(pair), D(torch.cat([planes, real], 1))
-        # A pass of its own: the generator's update frees the first one's graph.
-        discriminator = {"D_fake": lsgan_scales(D(pair), False) / 2, "D_real": lsgan_scales(real_maps, True) / 2}
-        yield Update("generator", {"gan": lsgan_scales(maps, True), "features": 10 * feature_matching(maps, real_maps)})
-        yield Update("discriminator", discriminator)
+    def forward(self, planes: Tensor) -> Tensor:
+        assert self.seen
+        return self.draw(torch.cat([planes, self.encode(*self.seen)], 1))
 
 
-def _batch(n: int) -> SimpleNamespace:
-    label, instance = (
-        torch.from_numpy(fill.labels(f"step:hd_{kind}_{n}", (1, 64, 96), classes))
-        for kind, classes in (("labels", 35), ("instances", 12))
-    )
-    planes = semantics(label, 35, instance).double()
-    return SimpleNamespace(semantics=planes, instance=instance, image=step.array(f"step:hd_image_{n}", (1, 3, 64, 96)))
+def _batch(generator: Any, n: int) -> SimpleNamespace:
+    label, instance = step.maps("hd", n, (1, 64, 96), 12)
+    image = step.array(f"step:hd_image_{n}", (1, 3, 64, 96))
+    generator.seen = (image, instance + 65536 * label)
+    return SimpleNamespace(labelled_target=SimpleNamespace(label=label, instance=instance, image=image))
 
 
 def _scores(name: str, size: tuple[int, int]) -> Tensor:

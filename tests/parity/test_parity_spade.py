@@ -1,16 +1,16 @@
 """SPADE against the published code: nets, losses, semantics and complete training steps with and without style."""
 
 import json
-from collections.abc import Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch import Tensor
 
-from pipeline.engine.step import Update
+from pipeline.engine.settings import TrainSettings
 from pipeline.losses_semantic import (
     feature_matching,
     hinge_generator_scales,
@@ -20,8 +20,9 @@ from pipeline.losses_semantic import (
     semantics,
     vgg_l1,
 )
+from pipeline.methods import spade
 from pipeline.nets.multiscale import SpadeDiscriminator
-from pipeline.nets.spade import SpadeEncoder, SpadeGenerator, sample_style
+from pipeline.nets.spade import SpadeEncoder, SpadeGenerator
 from tests.parity import fill, step
 from tests.parity.fixture import HERE, Fixture
 
@@ -99,68 +100,24 @@ def test_edges_and_semantics():
     assert semantics(label, 3, instance, dont_care=True).tolist() == [example["semantics"]]
 
 
-@pytest.mark.parametrize("name", ["step_spade", "step_spade_vae"])
-def test_complete_training_steps(name):
-    style = name.endswith("vae")
-    size = (128, 256) if style else (64, 128)
-    own = Method(style)
-    losses = {"GAN": "gan", "GAN_Feat": "features", "D_Fake": "D_fake", "D_real": "D_real", "KLD": "kld"}
-    nets = {net: net for net in own.nets}
-    found = step.check_steps(step.record(name), own, (_batch(n, size) for n in range(3)), losses, nets)
-    print(name, found)
-
-
-class Method:
-    """A training step of SPADE, in the order of the published code: two passes of the generator, two rates (TTUR)."""
-
-    def __init__(self, style: bool) -> None:
-        generator = SpadeGenerator(36, width=4, z_dim=256 if style else 0, start=(4, 8))
-        self.nets = nn.ModuleDict({"G": generator, "D": SpadeDiscriminator(39, width=4)})
-        if style:
-            self.nets["E"] = SpadeEncoder(width=4)
-        self.encodings = 0
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        generator = [p for name in ("G", "E") if name in self.nets for p in self.nets[name].parameters()]
-        return {
-            "generator": Adam(generator, 1e-4, (0.0, 0.9)),
-            "discriminator": Adam(self.nets["D"].parameters(), 4e-4, (0.0, 0.9)),
-        }
-
-    def step(self, batch: Any) -> Iterator[Update]:
-        fake, losses = self._draw(batch)
-        maps, real = self._judge(batch, fake)
-        losses |= {"gan": hinge_generator_scales(maps), "features": 10 * feature_matching(maps, real)}
-        yield Update("generator", losses)
-        with torch.no_grad():  # as published: once more, with the new weights, which moves statistics and norms again
-            fake, _ = self._draw(batch)
-        maps, real = self._judge(batch, fake)
-        yield Update("discriminator", {"D_fake": hinge_scales(maps, False), "D_real": hinge_scales(real, True)})
-
-    def _draw(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """The fake and, with style, the encoder's loss."""
-        if "E" not in self.nets:
-            return self.nets["G"](batch.semantics), {}
-        mu, logvar = self.nets["E"](batch.image)
-        z = sample_style(mu, logvar, step.array(f"step:spade_eps_{self.encodings}", tuple(mu.shape)))
-        self.encodings += 1
-        return self.nets["G"](batch.semantics, z), {"kld": 0.05 * kld(mu, logvar)}
-
-    def _judge(self, batch: Any, fake: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-        """Maps of the fakes and of the real pictures, from one pass: one step of the spectral norm's iteration."""
-        pairs = [torch.cat([batch.semantics, image], 1) for image in (fake, batch.image)]
-        maps = self.nets["D"](torch.cat(pairs))
-        halves = [[layer.chunk(2) for layer in scale] for scale in maps]
-        return [[half[0] for half in scale] for scale in halves], [[half[1] for half in scale] for scale in halves]
+@pytest.mark.parametrize(("name", "size"), [("step_spade", (64, 128)), ("step_spade_vae", (128, 256))])
+def test_complete_training_steps(name, size, monkeypatch):
+    """The real method, as it is by default: two passes of the generator a step, two rates (TTUR)."""
+    style, noise = name.endswith("vae"), count()
+    monkeypatch.setattr(spade, "normal", lambda *_: step.array(f"step:spade_eps_{next(noise)}", (2, 256)))
+    train = TrainSettings(steps=3, tick=1, batch=2, crop=list(size), lr=2e-4)
+    own = spade.Settings(discriminator_width=4, style=style, encoder_width=4, perceptual=0.0)
+    generator = SpadeGenerator(36, width=4, z_dim=256 if style else 0, start=(4, 8))
+    method = spade.Spade(train, own, generator, 35, 0)
+    losses = {"GAN": "gan", "GAN_Feat": "matching", "D_Fake": "D_fake", "D_real": "D_real", "KLD": "kld"}
+    batches = (_batch(n, size) for n in range(3))
+    print(name, step.check_steps(step.record(name), method, batches, losses, {net: net for net in method.nets}))
 
 
 def _batch(n: int, size: tuple[int, int]) -> SimpleNamespace:
-    label, instance = (
-        torch.from_numpy(fill.labels(f"step:spade_{kind}_{n}", (2, *size), classes))
-        for kind, classes in (("labels", 35), ("instances", 20))
-    )
-    planes = semantics(label, 35, instance).double()
-    return SimpleNamespace(semantics=planes, image=step.array(f"step:spade_image_{n}", (2, 3, *size)))
+    label, instance = step.maps("spade", n, (2, *size), 20)
+    given = {"label": label, "instance": instance, "image": step.array(f"step:spade_image_{n}", (2, 3, *size))}
+    return SimpleNamespace(labelled_target=SimpleNamespace(**given, positions=np.array([2 * n, 2 * n + 1])))
 
 
 def _leaf(name: str, shape: tuple[int, ...], reach: float = 2) -> Tensor:
