@@ -47,7 +47,7 @@ def pairs(tmp_path: Path) -> Make:
     def make(count: int) -> ShardSet:
         def one(i: int) -> Sample:
             image = np.random.default_rng(i).integers(80, 200, (32, 48, 3)).astype(np.uint8)
-            return Sample(f"p{i}", image, image - np.uint8(60 if i == count - 1 else 40))
+            return Sample(f"p{i}", image, paired=image - np.uint8(60 if i == count - 1 else 40))
 
         settings = ShardSettings(image_format="png")
         write_shards(one, range(count), tmp_path / "set", classes="cityscapes19", split="val", settings=settings)

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pytest
 from torch import nn
 
-from pipeline.engine.settings import TrainSettings
-from pipeline.methods import pix2pix
+from pipeline.methods import pix2pix_pairs
 from pipeline.nets.patchgan import PatchGAN, PixelGAN
 from pipeline.nets.unet import UNetGenerator
 from tests.parity.fixture import Fixture
@@ -39,16 +38,16 @@ def test_nets(name):
     print(name, fixture.found)
 
 
-def test_complete_training_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real method; its condition is the fixture's, a picture of three planes instead of a label map."""
-    monkeypatch.setattr(pix2pix, "conditions", lambda picture, *_: picture)
-    train = TrainSettings(steps=3, tick=1, batch=2, crop=[128, 128], lr=2e-4)
-    own = pix2pix.Settings(levels=7, generator_width=4, discriminator_width=4, dropout=False)
-    method = pix2pix.Pix2pix(train, own, classes=2, seed=0)
+def test_complete_training_steps() -> None:
+    params = {
+        "train": {"steps": 3, "tick": 1, "batch": 2, "crop": [128, 128], "lr": 2e-4},
+        "pix2pix_pairs": {"levels": 7, "generator_width": 4, "discriminator_width": 4, "dropout": False},
+    }
+    method = pix2pix_pairs.build(params, classes=2, seed=0)
     losses = {"G_GAN": "gan", "G_L1": "l1"} | doubled({"D_fake": "D_fake", "D_real": "D_real"})
     print(check_steps(record("step_pix2pix"), method, map(batch, range(3)), losses, {"G": "G", "D": "D"}))
 
 
 def batch(n: int) -> SimpleNamespace:
     x, y = (array(f"step:pix2pix_{domain}_{n}", (2, 3, 128, 128)) for domain in "AB")
-    return SimpleNamespace(labelled_target=SimpleNamespace(label=x, instance=None, image=y))
+    return SimpleNamespace(pairs=SimpleNamespace(image=x, paired=y))
