@@ -1,5 +1,6 @@
 """Write the report of all cells, or show the table of the one that is there: python -m stages.report [--show | --compare A B]"""
 
+import os
 from pathlib import Path
 
 from pipeline.params import load
@@ -7,6 +8,13 @@ from stages.common import Arguments, parser, run
 
 OUT = Path("report")
 COMPARE = "two report folders, DVC experiments or git revisions side by side"
+
+
+def track() -> int:
+    """Bring this experiment into MLflow, as `make run` does for the workspace."""
+    from pipeline.tracking import sync
+
+    return sync()
 
 
 def main(given: Arguments) -> None:
@@ -18,6 +26,8 @@ def main(given: Arguments) -> None:
         return
     if not given.show:
         build(load(), Path("."), OUT)
+        if "DVC_EXP_NAME" in os.environ:  # the copy that it runs in is gone before `sync` could be called there
+            print(f"tracking: {track()} new runs")
         return
     table = read_json(OUT / "table.json")
     print(*filter(None, (format_table(table), format_claims(table))), sep="\n\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.files import decode_image, encode_jpeg, encode_png
-from tests.commands import Ended, contents, run_apart, run_here
+from tests.commands import ROOT, Ended, contents, run_apart, run_here
 
 KEYS = {
     "dataset", "split", "pictures", "protocol", "miou", "miou19", "miou16", "miou13", "miou7", "pixel_accuracy", "iou",
@@ -169,3 +169,23 @@ def test_labels_are_mended_anywhere_without_this_projects_folders(world, tmp_pat
 def test_what_cannot_be_seen_in_a_file_must_be_said(world, tmp_path):
     ended = run_here(tmp_path, "fix_labels", "--root", str(world / "data/raw/world_source"))
     assert "--root needs --table and --labels" in ended.sentence and not contents(tmp_path)
+
+
+def test_an_experiment_tells_mlflow_before_its_copy_is_gone(monkeypatch):
+    """`make run` calls `sync` itself; nobody can in the temporary copy of `dvc exp run --queue`."""
+    from argparse import Namespace
+
+    import pipeline.report
+    from stages import report
+
+    built, told = [], []
+    monkeypatch.setattr(pipeline.report, "build", lambda *given: built.append(given))
+    monkeypatch.setattr(report, "track", lambda: told.append(1) or 3)
+    monkeypatch.chdir(ROOT)
+    for name, times in ((None, 0), ("bold-name", 1)):
+        monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+        if name:
+            monkeypatch.setenv("DVC_EXP_NAME", name)
+        report.main(Namespace(compare=None, show=False))
+        assert len(told) == times
+    assert len(built) == 2
