@@ -35,14 +35,19 @@ def difference(everything: dict[str, Any]) -> tuple[str, list[str]]:
         presets = {}
     if "default" not in presets:
         return "", []
-    default = presets.pop("default")
-    changed = {name: value for name, value in present.items() if default.get(name) != value}
-    fitting = {
-        preset: own for preset, own in presets.items() if all(present.get(name) == value for name, value in own.items())
-    } | {"default": {}}
-    preset = max(fitting, key=lambda name: len(fitting[name].keys() & changed.keys()))
-    others = [name for name in changed if name not in fitting[preset]]
-    return preset, [f"{name}={text(changed[name])}" for name in sorted(others, key=_rank)]
+    default = presets["default"]
+    off: dict[str, Any] = {name: [] for name in default if name.startswith("translators.")}  # as `make preset` has it
+    wholes = {name: default | (off if _lists_translators(own) else {}) | own for name, own in presets.items()}
+    changed = {
+        name: {key: value for key, value in present.items() if whole.get(key) != value}
+        for name, whole in wholes.items()
+    }
+    preset = min(changed, key=lambda name: (len(changed[name]), name != "default"))
+    return preset, [f"{key}={text(changed[preset][key])}" for key in sorted(changed[preset], key=_rank)]
+
+
+def _lists_translators(own: dict[str, Any]) -> bool:
+    return any(name.startswith("translators.") for name in own)
 
 
 def _rank(name: str) -> int:
