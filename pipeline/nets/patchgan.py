@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from pipeline.nets.synchronised import SynchronisedNorm
+
 PatchNorm = Literal["instance", "batch", "none"]
 
 
@@ -61,7 +63,7 @@ class PixelGAN(nn.Module):
 
 def _norm(norm: str, channels: int) -> nn.Module:
     if norm == "batch":
-        return nn.BatchNorm2d(channels)
+        return SynchronisedNorm(channels)
     if norm == "instance":
         return nn.InstanceNorm2d(channels)
     if norm == "none":

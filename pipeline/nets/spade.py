@@ -11,58 +11,17 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import distributed, nn
+from torch import nn
 
 from pipeline.files import UserError
 from pipeline.nets.multiscale import SpectralConv2d, Weights, shape_of
+from pipeline.nets.synchronised import SynchronisedNorm
 
 SpadeNorm = Literal["batch", "instance", "synchronised"]
 Upsampling = Literal["fewer", "normal", "more", "most"]
 DOUBLINGS = {"fewer": 4, "normal": 5, "more": 6, "most": 7}
 SLOPE = 0.2  # of every LeakyReLU
-MOMENTUM = 0.1
 START = 4  # height and width of the encoder's last map
-
-
-class _AllReduce(torch.autograd.Function):
-    """Sum over ranks; so is its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return _AllReduce.apply(gradient)
-
-
-class SynchronisedNorm(nn.BatchNorm2d):
-    """Batch norm over the global batch, with gradients through the statistics, on any device; each rank has equal shares.
-
-    On one process it is torch's BatchNorm2d, whose keys it has (SyncBatchNorm's too). The published multi-GPU code
-    divides by sqrt(max(variance, eps)), its single-GPU code and this layer by sqrt(variance + eps) on any number of ranks.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        together = distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
-        if not (self.training and together):
-            return super().forward(x)
-        ranks = distributed.get_world_size()
-        wide = x if x.dtype == torch.float64 else x.float()
-        mean = _AllReduce.apply(wide.mean((0, 2, 3))) / ranks
-        centred = wide - mean[:, None, None]
-        variance = _AllReduce.apply(centred.square().mean((0, 2, 3))) / ranks
-        self._track(mean, variance, ranks * x.numel() // x.shape[1])
-        return (centred * (variance + self.eps).rsqrt()[:, None, None]).to(x.dtype)
-
-    @torch.no_grad()
-    def _track(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
-        self.running_mean.lerp_(mean, MOMENTUM)
-        self.running_var.lerp_(variance * (count / (count - 1)), MOMENTUM)
-        self.num_batches_tracked += 1
 
 
 def _parameter_free(norm: SpadeNorm, width: int) -> nn.Module:
@@ -70,7 +29,7 @@ def _parameter_free(norm: SpadeNorm, width: int) -> nn.Module:
         return nn.InstanceNorm2d(width)
     if norm in ("batch", "synchronised"):
         kind = SynchronisedNorm if norm == "synchronised" else nn.BatchNorm2d
-        return kind(width, affine=False, momentum=MOMENTUM)
+        return kind(width, affine=False)
     raise ValueError(f'norm must be "batch", "instance" or "synchronised", not {norm!r}')
 
 

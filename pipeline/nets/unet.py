@@ -15,6 +15,7 @@ from torch import nn
 
 from pipeline.files import UserError, problems
 from pipeline.nets.dropout import SampleDropout2d, seed_dropout
+from pipeline.nets.synchronised import SynchronisedNorm
 from pipeline.nets.weights import load_strictly
 
 UNetNorm = Literal["batch", "instance"]
@@ -110,7 +111,7 @@ class Noise(nn.Module):
         return self.draw(x.flatten(1)[:, :, None, None]).view_as(x)  # every value a channel of its own
 
 
-class BatchNorm(nn.BatchNorm2d):
+class BatchNorm(SynchronisedNorm):
     """Batch norm whose eval mode may take each picture's own statistics, as training does with batches of one."""
 
     def __init__(self, channels: int, by_picture: bool) -> None:

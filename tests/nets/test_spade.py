@@ -13,11 +13,11 @@ from pipeline.nets.multiscale import SpadeDiscriminator, SpectralConv2d, infer_s
 from pipeline.nets.spade import (
     SpadeEncoder,
     SpadeGenerator,
-    SynchronisedNorm,
     infer_encoder,
     infer_generator,
     sample_style,
 )
+from pipeline.nets.synchronised import SynchronisedNorm
 from pipeline.nets.weights import load_strictly
 
 KEYS = Path(__file__).parents[1] / "parity" / "published_keys_spade_pix2pixhd.json"
