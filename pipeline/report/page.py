@@ -55,6 +55,7 @@ def render(
         "columns": _columns(table),
         "rows": table,
         "claims": claimed,
+        "apart_names": {s.translator for s in summaries if s.apart and s.segmenter == SOURCE_ONLY},
         "claimed": {key: name for key, name in FIGURES.items() if any(key in figures for *_, figures in claimed)},
         "sets_named": {name: params[name]["name"] for name in ("source", "target")},
         "seeds": results.seeds,

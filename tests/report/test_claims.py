@@ -80,7 +80,7 @@ def test_the_page_the_file_and_the_terminal_agree(built: Path, tmp_path: Path) -
     text = (built / "index.html").read_text().replace("<wbr>", "")
     section = text[text.index('id="claims"') : text.index('id="gap"')]
     assert '<td class="best">+11.0 ± 0.0</td><td>2 of 2</td>' in section  # spigan against none
-    assert "Uses the exact translation" in section
+    assert "Uses target labels or the exact translation" in section
     (tmp_path / "report").symlink_to(built)
     shown = run_here(tmp_path, "report", "--show")
     assert "+11.0 ± 0.0*, above in 2 of 2 seeds" in shown.out and "report/index.html" in shown.out
