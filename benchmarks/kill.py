@@ -3,7 +3,8 @@
 Copies of the project (git's files as they stand in the working tree) on the preset `tiny`: one runs undisturbed; in the
 next, `kill -9` hits DVC and all its processes at random moments, spread over the first run's time, and `dvc repro` goes
 on each time, after what `make run` does before it (pipeline.mend). A run that comes to its end before all kills are done
-is followed by a fresh copy. Every output but costs and the report is compared by SHA-256. About ten minutes.
+is followed by a fresh copy. Every output but costs and the report is compared by SHA-256. Thirteen minutes on 2 cores beside
+other work.
 """
 
 import argparse
