@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.files import UserError
 
+SWITCHED = ("translators", "paired")  # mappings of which a preset names all that is on: what it does not list is off
+
 
 class Parameters(BaseModel):
     """Base of every block of parameters: typed, frozen, unknown keys refused."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import UserError, write_atomic
-from pipeline.params import read_yaml, unknown
+from pipeline.params import SWITCHED, read_yaml, unknown
 
 FOLDER, PARAMS = Path("presets"), Path("params.yaml")
 
@@ -43,7 +43,7 @@ def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> No
         if key not in content:
             sentence = unknown(f"{place}{key}", list(content)).removeprefix("params.yaml: ")
             raise UserError(f"presets/{name}.yaml: {sentence}")
-        if key in ("translators", "paired"):  # one that is not listed is off; the graph asks for each by name
+        if key in SWITCHED:  # switched off, not left out: the graph asks for each by name
             value = {**dict.fromkeys(content[key], []), **value}
         if isinstance(value, dict) and content[key] and key not in _CHOICES:  # {}: what differs for a method, any keys
             _overlay(content[key], value, name, f"{place}{key}.")

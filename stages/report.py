@@ -10,13 +10,6 @@ OUT = Path("report")
 COMPARE = "two report folders, DVC experiments or git revisions side by side"
 
 
-def track() -> int:
-    """Bring this experiment into MLflow, as `make run` does for the workspace."""
-    from pipeline.tracking import sync
-
-    return sync()
-
-
 def main(given: Arguments) -> None:
     from pipeline.files import read_json
     from pipeline.report import build, compare, format_claims, format_table
@@ -27,7 +20,9 @@ def main(given: Arguments) -> None:
     if not given.show:
         build(load(), Path("."), OUT)
         if "DVC_EXP_NAME" in os.environ:  # the copy that it runs in is gone before `sync` could be called there
-            print(f"tracking: {track()} new runs")
+            from pipeline.tracking import sync
+
+            print(f"tracking: {sync()} new runs")
         return
     table = read_json(OUT / "table.json")
     print(*filter(None, (format_table(table), format_claims(table))), sep="\n\n")

@@ -169,7 +169,8 @@ def _check_needs(model: Any, given: Arguments) -> None:
     """A model says what it reads, and what else it needs; anything else is refused, so that nothing is silently ignored."""
     from pipeline.translation import reads
 
-    parts = {FOLDERS[part.rstrip("?")]: not part.endswith("?") for part in reads(model)}
+    given_to = [part for part in reads(model) if not part.endswith("?") or part[:-1] in model.optional]
+    parts = {FOLDERS[part.rstrip("?")]: not part.endswith("?") for part in given_to}
     parts |= dict.fromkeys(getattr(model.module, "NEEDS", ()), True)
     if "labels" in parts:
         parts["classes"] = False

@@ -36,8 +36,7 @@ def difference(everything: dict[str, Any]) -> tuple[str, list[str]]:
     if "default" not in presets:
         return "", []
     default = presets["default"]
-    off: dict[str, Any] = {name: [] for name in default if name.startswith("translators.")}  # as `make preset` has it
-    wholes = {name: default | (off if _lists_translators(own) else {}) | own for name, own in presets.items()}
+    wholes = {name: _whole(default, own) for name, own in presets.items()}
     changed = {
         name: {key: value for key, value in present.items() if whole.get(key) != value}
         for name, whole in wholes.items()
@@ -46,8 +45,10 @@ def difference(everything: dict[str, Any]) -> tuple[str, list[str]]:
     return preset, [f"{key}={text(changed[preset][key])}" for key in sorted(changed[preset], key=_rank)]
 
 
-def _lists_translators(own: dict[str, Any]) -> bool:
-    return any(name.startswith("translators.") for name in own)
+def _whole(default: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What `make preset` makes of an overlay, flat."""
+    listed = {name.partition(".")[0] for name in own} & set(params.SWITCHED)
+    return default | {name: [] for name in default if name.partition(".")[0] in listed} | own
 
 
 def _rank(name: str) -> int:

@@ -176,11 +176,12 @@ def test_an_experiment_tells_mlflow_before_its_copy_is_gone(monkeypatch):
     from argparse import Namespace
 
     import pipeline.report
+    import pipeline.tracking
     from stages import report
 
     built, told = [], []
     monkeypatch.setattr(pipeline.report, "build", lambda *given: built.append(given))
-    monkeypatch.setattr(report, "track", lambda: told.append(1) or 3)
+    monkeypatch.setattr(pipeline.tracking, "sync", lambda: told.append(1) or 3)
     monkeypatch.chdir(ROOT)
     for name, times in ((None, 0), ("bold-name", 1)):
         monkeypatch.delenv("DVC_EXP_NAME", raising=False)
