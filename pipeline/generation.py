@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
@@ -17,12 +18,14 @@ from pipeline.shards.index import ShardSet
 from pipeline.translation import drawn
 
 
-def judge(model: Model, oracle: Model, shards: ShardSet, net: FeatureNet, most: int) -> dict[str, Any]:
+def judge(
+    model: Model, oracle: Model, shards: ShardSet, net: FeatureNet, lpips: nn.Module | None, most: int
+) -> dict[str, Any]:
     """Scores of at most `most` pictures drawn from the labels of `shards`.
 
     fcn: mIoU, pixel and class accuracy of the oracle on the drawn pictures; fcn_real: the same on the real ones, the
     ceiling. distances: between the drawn and the real pictures as sets. pairs: means over pictures of the L1 distance (in
-    [-1, 1]), PSNR in dB, SSIM and the feature distance; a good picture of other colours scores badly there.
+    [-1, 1]), PSNR in dB, SSIM, the feature distance and, given its net, LPIPS; a good picture of other colours scores badly there.
     """
     predict_one, n = predictor(oracle, shards.classes), len(TABLES[shards.classes])
     totals = {name: np.zeros((n, n), np.int64) for name in ("fcn", "fcn_real")}
@@ -37,7 +40,7 @@ def judge(model: Model, oracle: Model, shards: ShardSet, net: FeatureNet, most: 
         totals["fcn_real"] += confusion(predict_one(real), sample.label, n)
         features["drawn"].append(descriptor(net, picture))
         features["real"].append(descriptor(net, real))
-        pairs.append(likeness(net, picture, real))
+        pairs.append(likeness(net, picture, real, lpips))
     return {
         "pictures": len(places),
         **{name: _scores(total) for name, total in totals.items()},

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
@@ -45,11 +46,13 @@ def descriptor(net: FeatureNet, picture: np.ndarray) -> np.ndarray:
         return net.descriptor(image)[0].double().cpu().numpy()
 
 
-def likeness(net: FeatureNet, picture: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def likeness(
+    net: FeatureNet, picture: np.ndarray, truth: np.ndarray, lpips: nn.Module | None = None
+) -> dict[str, float]:
     """How near a picture uint8 (H, W, 3) comes to the one that it should be; see `metrics.paired.figures`."""
     with torch.inference_mode():
         device = next(net.parameters()).device
-        return figures(net, to_tensor(picture, device), to_tensor(truth, device))
+        return figures(net, to_tensor(picture, device), to_tensor(truth, device), lpips)
 
 
 def distances(translated: ShardSet, target: ShardSet, net: FeatureNet, most: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from pipeline.engine.model import Model
 from pipeline.files import UserError, progress
@@ -26,10 +27,10 @@ def triple(model: Model, shards: ShardSet, i: int) -> Triple:
     return picture, drawn(model, Sample(sample.key, picture)), getattr(sample, wanted)
 
 
-def judge(model: Model, shards: ShardSet, net: FeatureNet, most: int) -> dict[str, Any]:
+def judge(model: Model, shards: ShardSet, net: FeatureNet, lpips: nn.Module | None, most: int) -> dict[str, Any]:
     """Scores of at most `most` pairs of `shards`.
 
-    pairs: means over pictures of L1 (in [-1, 1]), PSNR (dB), SSIM and the feature distance to the true picture.
+    pairs: means over pictures of L1 (in [-1, 1]), PSNR (dB), SSIM, feature distance and, given its net, LPIPS to the true picture.
     distances: Frechet and kernel distance between drawn and true pictures as sets. untouched: both for the input as it
     is, the floor to compare with. by_picture: [key, L1], the worst first.
     """
@@ -42,8 +43,8 @@ def judge(model: Model, shards: ShardSet, net: FeatureNet, most: int) -> dict[st
         given, picture, true = triple(model, shards, i)
         for name, one in (("given", given), ("drawn", picture), ("true", true)):
             features[name].append(descriptor(net, one))
-        rows["given"].append(likeness(net, given, true))
-        rows["drawn"].append(likeness(net, picture, true))
+        rows["given"].append(likeness(net, given, true, lpips))
+        rows["drawn"].append(likeness(net, picture, true, lpips))
     stacked = {name: np.stack(found) for name, found in features.items()}
     scores: dict[str, dict[str, Any]] = {
         name: {

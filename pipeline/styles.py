@@ -6,14 +6,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.judging import spread_out
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
-from pipeline.translation import drawn_from, to_picture, to_tensor
+from pipeline.translation import drawn, style_code, takes_style
 
 
 def style_sheets(model: Model, shards: ShardSet, rows: int = 4, columns: int = 5) -> Iterator[tuple[str, np.ndarray]]:
@@ -22,19 +21,17 @@ def style_sheets(model: Model, shards: ShardSet, rows: int = 4, columns: int = 5
     codes: a column for each of a few codes from the prior. styles: a column for each of a few real pictures, which stand
     above, drawn with their codes.
     """
-    if "E" not in model.nets:
+    if not takes_style(model):
         return
     G: Any = model.nets["G"]
-    device = next(G.parameters()).device
     samples = [shards.read(i) for i in spread_out(len(shards), rows)]
     maps = [_painted(sample, shards.classes) for sample in samples]
     pictures = [_fitted(shards.read(i, ("image",)).image, maps[0]) for i in spread_out(len(shards), columns)]
-    with torch.inference_mode():
-        prior = torch.randn(columns, 1, G.z_dim, generator=torch.Generator().manual_seed(0))
-        theirs = [model.module.style_of(model.nets, to_tensor(picture, device)) for picture in pictures]
-        for name, codes, above in (("codes", prior, []), ("styles", theirs, [[np.full_like(maps[0], 255), *pictures]])):
-            below = [[left, *(_drawn(model, s, z) for z in codes)] for left, s in zip(maps, samples, strict=True)]
-            yield name, _sheet([*above, *below])
+    prior = torch.randn(columns, 1, G.z_dim, generator=torch.Generator().manual_seed(0))
+    theirs = [style_code(model, picture) for picture in pictures]
+    for name, codes, above in (("codes", prior, []), ("styles", theirs, [[np.full_like(maps[0], 255), *pictures]])):
+        below = [[left, *(drawn(model, s, z) for z in codes)] for left, s in zip(maps, samples, strict=True)]
+        yield name, _sheet([*above, *below])
 
 
 def _painted(sample: Sample, classes: str) -> np.ndarray:
@@ -45,10 +42,6 @@ def _painted(sample: Sample, classes: str) -> np.ndarray:
 def _fitted(picture: np.ndarray | None, like: np.ndarray) -> np.ndarray:
     assert picture is not None
     return cv2.resize(picture, (like.shape[1], like.shape[0]), interpolation=cv2.INTER_AREA)
-
-
-def _drawn(model: Model, sample: Sample, z: Tensor) -> np.ndarray:
-    return to_picture(model.module.drawn_with(model.nets, *drawn_from(model, sample), z)[0])
 
 
 def _sheet(rows: list[list[np.ndarray]]) -> np.ndarray:

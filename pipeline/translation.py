@@ -55,12 +55,31 @@ def rival(name: str, module: ModuleType, params: dict[str, Any], seed: int, sour
     return partial(matched, source, target, module, params, seed)
 
 
-def drawn(model: Any, sample: Sample) -> np.ndarray:
-    """What a trained translator makes of a sample, from the parts that it `reads`: uint8 (H, W, 3)."""
+def drawn(model: Any, sample: Sample, z: Any = None) -> np.ndarray:
+    """What a trained translator makes of a sample, from the parts that it `reads`: uint8 (H, W, 3).
+
+    z: a code (1, z_dim) that gives the style, for a model that `takes_style`; its own choice without.
+    """
     import torch
 
     with torch.inference_mode():
-        return to_picture(model.module.translate(model.nets, *drawn_from(model, sample))[0])
+        parts = drawn_from(model, sample)
+        if z is None:
+            return to_picture(model.module.translate(model.nets, *parts)[0])
+        return to_picture(model.module.drawn_with(model.nets, *parts, z)[0])
+
+
+def takes_style(model: Any) -> bool:
+    """Whether a reference picture can give a translator's style: it was trained with an encoder and keeps it."""
+    return "E" in model.nets and hasattr(model.module, "style_of")
+
+
+def style_code(model: Any, picture: np.ndarray) -> Any:
+    """The code (1, z_dim) of a reference picture uint8 (H, W, 3)."""
+    import torch
+
+    with torch.inference_mode():
+        return model.module.style_of(model.nets, to_tensor(picture, next(model.nets.parameters()).device))
 
 
 def drawn_from(model: Any, sample: Sample) -> list[Any]:

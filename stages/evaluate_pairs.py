@@ -17,6 +17,7 @@ def main(given: Arguments) -> None:
     from pipeline.files import UserError, atomic_dir, encode_png, write_atomic, write_json
     from pipeline.judging import spread_out
     from pipeline.methods import is_paired
+    from pipeline.metrics.paired import lpips_net
     from pipeline.nets.perceptual import feature_net
     from pipeline.pairs import judge, sheet, triple
     from pipeline.shards.index import ShardSet
@@ -27,8 +28,10 @@ def main(given: Arguments) -> None:
     measure, count = block(params, "measure", MeasureSettings), block(params, "evaluate", EvaluateSettings).gallery
     shards = ShardSet.open("data/shards/pairs_val")
     model = load_model(f"models/translators/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
-    net = feature_net(measure.network, measure.network_file).to(next(model.nets.parameters()).device)
-    scores = judge(model, shards, net, measure.pictures)
+    device = next(model.nets.parameters()).device
+    net = feature_net(measure.network, measure.network_file).to(device)
+    lpips = lpips_net(measure.lpips_alexnet).to(device) if measure.lpips_alexnet else None
+    scores = judge(model, shards, net, lpips, measure.pictures)
     worst = [shards.keys.index(key) for key, _ in scores["by_picture"][:count]]
     with atomic_dir(Path(f"results/pairs/{name}/{seed}")) as folder:
         write_json(folder / "scores.json", {"translator": name, "seed": seed, "split": shards.split, **scores})

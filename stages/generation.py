@@ -17,6 +17,7 @@ def main(given: Arguments) -> None:
     from pipeline.engine.model import load_model
     from pipeline.files import atomic_dir, encode_png, write_atomic, write_json
     from pipeline.generation import gallery, judge
+    from pipeline.metrics.paired import lpips_net
     from pipeline.nets.perceptual import feature_net
     from pipeline.shards.index import ShardSet
     from pipeline.styles import style_sheets
@@ -27,10 +28,12 @@ def main(given: Arguments) -> None:
     shards = ShardSet.open(f"data/shards/target_{evaluate.split}")
     model = load_model(f"models/translators/{given.translator}/{given.seed}", accelerator)
     oracle = load_model(f"models/segmenters/oracle/none/{given.seed}", accelerator)
-    net = feature_net(measure.network, measure.network_file).to(next(oracle.nets.parameters()).device)
+    device = next(oracle.nets.parameters()).device
+    net = feature_net(measure.network, measure.network_file).to(device)
+    lpips = lpips_net(measure.lpips_alexnet).to(device) if measure.lpips_alexnet else None
     row = {"translator": given.translator, "seed": given.seed, "split": evaluate.split}
     with atomic_dir(Path(f"results/generation/{given.translator}/{given.seed}")) as folder:
-        write_json(folder / "scores.json", row | judge(model, oracle, shards, net, measure.pictures))
+        write_json(folder / "scores.json", row | judge(model, oracle, shards, net, lpips, measure.pictures))
         for key, picture in gallery(model, shards, evaluate.gallery):
             write_atomic(folder / "pictures" / f"{key}.png", encode_png(picture))
         for name, sheet in style_sheets(model, shards):

@@ -18,6 +18,7 @@ class MeasureSettings(Parameters):
 
     network: Literal["lite0", "vgg19", "inception"] = "lite0"
     network_file: str | None = None
+    lpips_alexnet: str | None = None  # torchvision's AlexNet weights; LPIPS is left out without
     pictures: Annotated[int, Field(ge=2)] = 300  # at most, of either side
 
 

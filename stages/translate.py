@@ -2,7 +2,7 @@
 
 python -m stages.translate spigan 0
 python -m stages.translate --model models/translators/spigan/0 --images PATH --out PATH
-python -m stages.translate --model models/translators/spade/0 --labels PATH [--instances PATH] --out PATH
+python -m stages.translate --model models/translators/spade/0 --labels PATH [--instances PATH] [--style PICTURE] --out PATH
 """
 
 import time
@@ -19,7 +19,7 @@ from pipeline.shards.settings import ShardSettings
 from stages.common import Arguments, parser, run
 
 FOLDERS = {"image": "images", "label": "labels", "instance": "instances"}  # the option that names a part's folder
-CHOICES = ("classes", "style", "direction")
+CHOICES = ("classes", "style")
 
 Inputs = tuple[list[Path], Callable[[Path], Any]]
 
@@ -89,8 +89,8 @@ def _device(model: Any) -> Any:
 def translate_folder(given: Arguments) -> None:
     """Any folder of pictures or label maps, of any size and aspect; one output PNG each, under the same name."""
     from pipeline.engine.model import load_model
-    from pipeline.files import encode_png, progress, write_atomic
-    from pipeline.translation import drawn
+    from pipeline.files import encode_png, progress, read_image, write_atomic
+    from pipeline.translation import drawn, style_code
 
     if not given.out or not (given.images or given.labels):
         raise UserError(
@@ -104,10 +104,11 @@ def translate_folder(given: Arguments) -> None:
     root, out = Path(given.images or given.labels), Path(given.out)
     paths, read = (_pictures if given.images else partial(_label_maps, model, given))(root)
     _check_names(paths, root)
+    z = style_code(model, read_image(Path(given.style))) if given.style else None
     bad = []
     for path in progress(paths, f"translate {root.name}"):
         try:
-            picture = drawn(model, read(path))
+            picture = drawn(model, read(path), z)
         except UserError as error:
             bad.append(str(error))
             continue
@@ -167,13 +168,15 @@ def _check_names(paths: list[Path], root: Path) -> None:
 
 def _check_needs(model: Any, given: Arguments) -> None:
     """A model says what it reads, and what else it needs; anything else is refused, so that nothing is silently ignored."""
-    from pipeline.translation import reads
+    from pipeline.translation import reads, takes_style
 
     given_to = [part for part in reads(model) if not part.endswith("?") or part[:-1] in model.optional]
     parts = {FOLDERS[part.rstrip("?")]: not part.endswith("?") for part in given_to}
     parts |= dict.fromkeys(getattr(model.module, "NEEDS", ()), True)
     if "labels" in parts:
         parts["classes"] = False
+    if takes_style(model):
+        parts["style"] = False
     for name, needed in parts.items():
         if needed and getattr(given, name) is None:
             raise UserError(f"a {model.name} model needs --{name}")
@@ -193,6 +196,4 @@ if __name__ == "__main__":
     made.add_argument("--instances", help="folder of instance maps, where there are some")
     made.add_argument("--classes", help="class table of the label maps' ids, if not the model's own")
     made.add_argument("--style", help="a reference picture, for models that take a style")
-    made.add_argument("--direction", help="which way to translate, for models that know two")
-    made.add_argument("--seed", dest="draw", type=int, default=0, help="of what a model draws at random")
     run(main, made)

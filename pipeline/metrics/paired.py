@@ -1,20 +1,46 @@
 """How far a picture is from the picture it should be; one figure a picture, all inputs N3HW in [-1, 1]."""
 
+import warnings
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from pipeline.nets.perceptual import FeatureNet
+from pipeline.nets.weights import load_strictly, read_weights
 
 
-def figures(net: FeatureNet, picture: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
-    """All of them for one picture 13HW: l1 (in [-1, 1]), psnr (dB), ssim, feature_distance_NET."""
+def figures(
+    net: FeatureNet, picture: torch.Tensor, truth: torch.Tensor, lpips: nn.Module | None = None
+) -> dict[str, float]:
+    """All of them for one picture 13HW: l1 (in [-1, 1]), psnr (dB), ssim, feature_distance_NET, and lpips_alex with its net."""
     found = {
         "l1": (picture - truth).abs().mean(),
         "psnr": psnr(picture, truth),
         "ssim": ssim(picture, truth),
         f"feature_distance_{net.name}": feature_distance(net, picture, truth),
     }
+    if lpips:
+        found["lpips_alex"] = lpips(picture, truth)
     return {name: float(figure) for name, figure in found.items()}
+
+
+def lpips_net(alexnet: str | Path) -> nn.Module:
+    """LPIPS (Zhang et al. 2018, arXiv 1801.03924), version 0.1: pictures N3HW in [-1, 1], twice -> (N, 1, 1, 1).
+
+    alexnet: torchvision's weights of that net; the weights of the distance come with the library. UserError where the
+    file is none of AlexNet's.
+    """
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library asks torchvision for a net in an old way
+        net = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    slices = {key.partition(".")[2]: key for key in net.net.state_dict()}  # "0.weight" -> "slice1.0.weight"
+    features = {k.removeprefix("features."): v for k, v in read_weights(alexnet).items() if k.startswith("features.")}
+    load_strictly(net.net, {slices.get(key, key): value for key, value in features.items()}, alexnet)
+    return net.requires_grad_(False)
 
 
 def psnr(picture: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -9,22 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.engine.model import FILES, load_model, save_model
+from pipeline.engine.model import FILES, load_model
 from pipeline.files import UserError
 from tests.commands import contents
 from tests.engine import toy
-
-
-def write(name: str, out: Path) -> Any:
-    """The directory of an untrained model; its nets."""
-    resolved = toy.params(name)
-    nets = toy.method_module(name).exported(resolved, len(toy.CLASSES))
-    random = torch.Generator().manual_seed(0)
-    for key, value in nets.state_dict().items():
-        if value.is_floating_point():  # variances are not negative
-            value.copy_((torch.rand(value.shape, generator=random) - (0 if key.endswith("var") else 0.5)) / 4)
-    save_model(out, name, nets, resolved, toy.CLASSES.name, "f" * 64, "# card\n")
-    return nets.eval()
 
 
 def output(name: str, nets: Any) -> torch.Tensor:
@@ -41,13 +29,13 @@ def output(name: str, nets: Any) -> torch.Tensor:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write("source_only", tmp_path / "model")
+    toy.write_model("source_only", tmp_path / "model")
     return tmp_path / "model"
 
 
 @pytest.mark.parametrize("name", toy.METHODS)
 def test_a_model_loads_elsewhere_and_does_the_same(name, tmp_path):
-    nets = write(name, tmp_path / "here")
+    nets = toy.write_model(name, tmp_path / "here")
     shutil.move(tmp_path / "here", tmp_path / "far/away")
     model = load_model(tmp_path / "far/away")
     expected = output(name, nets)
@@ -60,7 +48,7 @@ def test_a_model_loads_elsewhere_and_does_the_same(name, tmp_path):
 @pytest.mark.parametrize("name", toy.METHODS)
 def test_a_model_directory_holds_five_files_and_the_same_bytes_each_time(name, tmp_path):
     for folder in ("one", "two"):
-        write(name, tmp_path / folder)
+        toy.write_model(name, tmp_path / folder)
     assert set(contents(tmp_path / "one")) == set(FILES)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 

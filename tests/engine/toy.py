@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from pipeline.classes import TABLES
 from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.loop import Run
+from pipeline.engine.model import save_model
 from pipeline.engine.session import RUN_MODELS, resolve
 from pipeline.engine.settings import RunSettings
 from pipeline.methods import method_module, method_names
@@ -105,6 +106,18 @@ def start(
     """A run with its checkpoints in `scratch`."""
     settings = settings_of(name, params(name, changes))
     return Run(build(name, changes, seed), settings, over or fabric(), Checkpoints(name, "toy", scratch), seed)
+
+
+def write_model(name: str, out: Path) -> Any:
+    """The directory of an untrained model; its nets."""
+    resolved = params(name)
+    nets = method_module(name).exported(resolved, len(CLASSES))
+    random = torch.Generator().manual_seed(0)
+    for key, value in nets.state_dict().items():
+        if value.is_floating_point():  # variances are not negative
+            value.copy_((torch.rand(value.shape, generator=random) - (0 if key.endswith("var") else 0.5)) / 4)
+    save_model(out, name, nets, resolved, CLASSES.name, "f" * 64, "# card\n")
+    return nets.eval()
 
 
 # -- drawn pictures -----------------------------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import torchvision
 
+from pipeline.files import UserError
 from pipeline.losses import perceptual_l1
 from pipeline.metrics.distribution import distances, frechet, kid
 from pipeline.metrics.flow import flow_errors
-from pipeline.metrics.paired import feature_distance, psnr, ssim
+from pipeline.metrics.paired import feature_distance, figures, lpips_net, psnr, ssim
 from pipeline.nets.perceptual import feature_net
 
 RNG = np.random.default_rng(0)
@@ -49,6 +51,27 @@ def test_paired_metrics_are_per_picture():
     distance = feature_distance(net, picture, truth)
     assert distance[0] == 0
     assert distance[1].item() == pytest.approx(perceptual_l1(net(picture[1:]), net(truth[1:])).item(), rel=1e-4)
+
+
+def test_lpips_is_that_of_the_given_alexnet(tmp_path):
+    torch.manual_seed(0)
+    alexnet = torchvision.models.alexnet()
+    for step, keys in enumerate((alexnet.state_dict(), {"fc.weight": torch.zeros(1)})):
+        torch.save(keys, tmp_path / f"{step}.pth")
+    truth, other = torch.rand(2, 1, 3, 64, 96) * 2 - 1
+    found = figures(feature_net("lite0"), truth, truth, lpips_net(tmp_path / "0.pth"))
+    assert found["lpips_alex"] == 0 and "lpips_alex" not in figures(feature_net("lite0"), truth, truth)
+    net = lpips_net(tmp_path / "0.pth")
+    unit = [net.scaling_layer(picture) for picture in (truth, other)]
+    expected, weights = 0.0, iter(net.lins)
+    for layer in alexnet.features[:12]:  # Zhang et al. 2018, equation 1
+        unit = [layer(x) for x in unit]
+        if isinstance(layer, torch.nn.ReLU):
+            a, b = (x / x.norm(dim=1, keepdim=True) for x in unit)
+            expected += next(weights)((a - b) ** 2).mean()
+    assert net(truth, other).item() == pytest.approx(expected.item(), rel=1e-4)
+    with pytest.raises(UserError, match=r"missing: slice1\.0\.weight"):
+        lpips_net(tmp_path / "1.pth")
 
 
 def test_flow_without_a_valid_pixel_has_no_figure():

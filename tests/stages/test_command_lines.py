@@ -6,9 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from pipeline.files import decode_image, encode_jpeg, encode_png
+from pipeline.files import decode_image, encode_jpeg, encode_png, read_image
+from pipeline.methods import spade
+from pipeline.translation import to_picture, to_tensor
 from tests.commands import ROOT, Ended, contents, run_apart, run_here
+from tests.engine import toy
 
 KEYS = {
     "dataset", "split", "pictures", "protocol", "miou", "miou19", "miou16", "miou13", "miou7", "pixel_accuracy", "iou",
@@ -68,11 +72,34 @@ def test_two_pictures_that_would_become_one_file_are_refused(trained, images):
     assert "a.jpg" in sentence and "a.png" in sentence and not (images.parent / "out").exists()
 
 
-@pytest.mark.parametrize("flag", ["--labels", "--instances", "--style", "--direction"])
+@pytest.mark.parametrize("flag", ["--labels", "--instances", "--style"])
 def test_what_a_model_does_not_use_is_refused(trained, images, flag):
     sentence = translate(trained, images, flag, "somewhere").sentence
     assert sentence == f"error: a spigan model does not use {flag}; leave it out"
     assert not (images.parent / "out").exists()
+
+
+def test_a_reference_picture_gives_its_style(tmp_path, images):
+    """Label maps drawn with a picture's code: other than with another picture's, the same again, and the code's own."""
+    nets, maps = toy.write_model("spade", tmp_path / "spade"), tmp_path / "maps"
+    maps.mkdir()
+    label = np.random.default_rng(0).integers(0, 19, (33, 47), dtype=np.uint8)
+    (maps / "one.png").write_bytes(encode_png(label))
+
+    def drawn(*more: str) -> bytes:
+        directory = ("--model", str(tmp_path / "spade"), "--labels", str(maps))
+        ended = run_here(tmp_path, "translate", *directory, "--out", "out", *more)
+        assert ended.code == 0, ended.err
+        return (tmp_path / "out/one.png").read_bytes()
+
+    a, b = (drawn("--style", str(images / name)) for name in ("a.png", "more/c.png"))
+    assert len({a, b, drawn()}) == 3 and drawn("--style", str(images / "a.png")) == a
+    with torch.inference_mode():
+        z = spade.style_of(nets, to_tensor(read_image(images / "a.png")))
+        own = spade.drawn_with(nets, torch.from_numpy(label.astype(int))[None], None, z)
+    assert a == encode_png(to_picture(own[0]))
+    gone = run_here(tmp_path, "translate", "--model", "spade", "--labels", "maps", "--out", "x", "--style", "gone.png")
+    assert "gone.png" in gone.sentence and not (tmp_path / "x").exists()
 
 
 def test_a_folder_without_pictures_and_one_that_is_not_there(trained, tmp_path):
