@@ -172,7 +172,6 @@ def _check_needs(model: Any, given: Arguments) -> None:
 
     given_to = [part for part in reads(model) if not part.endswith("?") or part[:-1] in model.optional]
     parts = {FOLDERS[part.rstrip("?")]: not part.endswith("?") for part in given_to}
-    parts |= dict.fromkeys(getattr(model.module, "NEEDS", ()), True)
     if "labels" in parts:
         parts["classes"] = False
     if takes_style(model):

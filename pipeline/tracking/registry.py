@@ -36,12 +36,13 @@ def register(directory: Path, name: str | None = None) -> str:
     directory is no usable model or MLflow does not take it.
     """
     from pipeline.engine.model import load_model
+    from pipeline.translation import reads
 
     model = load_model(directory, "cpu")
-    needs = getattr(model.module, "NEEDS", ())
-    if needs:
+    if model.module.ABILITY == "translator" and "image" not in reads(model):
         raise files.UserError(
-            f"{directory}: a {model.name} model needs {', '.join(needs)}; MLflow could give it pictures only"
+            f"{directory}: a {model.name} model draws from {' and '.join(part.rstrip('?') for part in reads(model))} maps; "
+            "MLflow could give it pictures only"
         )
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", UPLOAD_TIMEOUT)
     try:

@@ -18,7 +18,7 @@ from pipeline.tracking.__main__ import main
 from pipeline.tracking.registry import default_name, register
 from pipeline.tracking.store import address, folder, opened
 from pipeline.translation import to_picture, to_tensor
-from tests.engine.test_model import write
+from tests.engine import toy
 
 SEGMENTER = Path("models/segmenters/source_only/spigan/0")
 TRANSLATOR = Path("models/translators/spigan/0")
@@ -43,8 +43,8 @@ print(json.dumps([found, own]))
 def models(stored: Path) -> Path:
     """A checkout with a segmenter and a translator that can be used."""
     shutil.rmtree("models")
-    write("source_only", SEGMENTER)
-    write("spigan", TRANSLATOR)
+    toy.write_model("source_only", SEGMENTER)
+    toy.write_model("spigan", TRANSLATOR)
     return stored
 
 
@@ -88,7 +88,7 @@ def test_registered_models_predict_as_their_directories_do(models: Path, tmp_pat
 
 def test_a_model_is_registered_once_and_a_new_one_is_the_next_version(models: Path, monkeypatch, capsys) -> None:
     shutil.copytree(SEGMENTER, "elsewhere/mine")
-    write("spigan", Path("elsewhere/other"))
+    toy.write_model("spigan", Path("elsewhere/other"))
     for arguments in (["elsewhere/mine"], ["elsewhere/mine"], ["elsewhere/other", "--name", "source_only"]):
         monkeypatch.setattr(sys, "argv", ["tracking", "register", *arguments])
         assert main() == 0
@@ -105,6 +105,9 @@ def test_a_model_is_registered_once_and_a_new_one_is_the_next_version(models: Pa
 def test_what_cannot_be_registered_is_a_sentence(models: Path, dead_port, monkeypatch) -> None:
     with pytest.raises(UserError, match="is not a model directory"):
         register(Path("models"))
+    toy.write_model("spade", Path("elsewhere/spade"))
+    with pytest.raises(UserError, match="a spade model draws from label and instance maps; MLflow could give it"):
+        register(Path("elsewhere/spade"))
     with pytest.raises(UserError, match="did not take the model"):
         register(SEGMENTER, "a/b")
     with opened() as store:
