@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import gain
 from pipeline import report
 from pipeline.files import UserError
 from tests.commands import run_here, write_params
@@ -57,6 +58,21 @@ def test_one_seed_has_no_spread(tree: Path, params: dict[str, Any], tmp_path: Pa
     report.build(params | {"seeds": [0]}, tree, tmp_path / "after")
     text = report.compare(str(tmp_path / "before"), str(tmp_path / "after"))
     assert "+20.0  one seed: no spread known" in text and "more than" not in text
+
+
+def test_what_more_training_buys(tree: Path, params: dict[str, Any], tmp_path: Path, capsys) -> None:
+    for steps, by in ((400, 0.0), (1600, 0.05)):
+        improve(tree, by)
+        params["train"]["steps"] = steps
+        report.build(params, tree, tmp_path / str(steps))
+    out = tmp_path / "gain.json"
+    gain.main([str(tmp_path / "400"), str(tmp_path / "1600"), "--out", str(out.with_suffix(""))])
+    points = json.loads(out.read_text())["points"]
+    assert [(p["steps"], p["seeds"], p["split"]) for p in points] == [(n, [0, 1], "val") for n in (400, 1600)]
+    assert [p["gain_miou"] for p in points] == pytest.approx([0.11, 0.16])
+    assert "+16.0 miou" in capsys.readouterr().out and out.with_suffix(".svg").stat().st_size > 1000
+    with pytest.raises(UserError, match="has no seed with both spigan_no_pi and none"):
+        gain.main([str(tmp_path / "400"), "--translator", "spigan_no_pi", "--out", str(out)])
 
 
 def test_a_folder_that_is_no_report_is_a_sentence(built: Path, tmp_path: Path) -> None:
