@@ -45,7 +45,9 @@ def patch_nce(queries: torch.Tensor, keys: torch.Tensor, temperature: float = 0.
     queries, keys: N P D, N pictures with P patches each, rows of length 1. The keys get no gradient. For negatives from
     the whole batch, as for crops of one picture, give both as 1 (N P) D.
     """
-    similarity = queries @ keys.detach().transpose(1, 2) / temperature
+    with torch.autocast(queries.device.type, enabled=False):  # bf16 would round a logit to steps of 0.05
+        wide = torch.promote_types(queries.dtype, torch.float32)
+        similarity = queries.to(wide) @ keys.detach().to(wide).transpose(1, 2) / temperature
     own = torch.arange(queries.shape[1], device=queries.device).expand(queries.shape[:2])
     return F.cross_entropy(similarity.flatten(0, 1), own.flatten())
 

@@ -52,9 +52,7 @@ def swap_half(kept: int, size: int, draws: np.ndarray) -> Plan:
     """
     new, half = kept + len(draws), len(draws) // 2
     if half == 0:
-        raise UserError(
-            "A history of pictures swaps half a batch; give each process at least 2 pictures a step (batch)."
-        )
+        raise UserError("A history of pictures swaps half a batch; give a batch of at least 2 pictures.")
     if size < half:
         raise UserError(
             f"A history of {size} pictures is less than half a batch; give it {half} or more, or batch less."
@@ -101,13 +99,13 @@ class Pool:
         draws = uniforms(self.seed, f"pool/{self.name}", places.cpu().numpy(), 2)
         shown, slots = self.rule(len(self.kept), self.size, draws)
         # Copied one by one: a view would keep its whole batch alive for as long as the slot lives.
-        known = self.kept + [picture.clone() for picture in new]
+        known = [picture.to(pictures) for picture in self.kept] + [picture.clone() for picture in new]
         self.kept = [known[n] for n in slots]
-        return own_part(torch.stack([known[n].to(pictures) for n in shown]))
+        return own_part(torch.stack([known[n] for n in shown]))
 
     def state(self) -> dict[str, Tensor]:
-        """The kept pictures in their slots; nothing else is state."""
-        return {"pictures": torch.stack(self.kept) if self.kept else torch.empty(0)}
+        """The kept pictures in their slots, on the CPU; nothing else is state."""
+        return {"pictures": torch.stack([picture.cpu() for picture in self.kept]) if self.kept else torch.empty(0)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.kept = [picture.clone() for picture in state["pictures"]]

@@ -226,6 +226,23 @@ def test_a_folder_of_pairs_that_is_not_there_is_told_before_anything_runs(params
     assert check_files(params) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "own", "words"),
+    [
+        ("simgan", {"train": {"batch": 1}}, "needs a batch of 2 or more and a history of half of it, not 1 and 200"),
+        ("simgan", {"history": 1, "train": {"batch": 8}}, "not 8 and 1; set simgan.train.batch and simgan.history"),
+        ("simgan", {"refiner_warmup": 750}, "simgan warms up for 800 steps"),
+        ("cyclegan", dict.fromkeys(("adversarial", "cycle_forward", "cycle_backward"), 0.0), "has no loss left"),
+        ("cyclegan", {"identity": 0.5, "cycle_forward": 0.0}, "set identity to 0 too"),
+    ],
+)
+def test_what_cannot_train_is_told_where_it_is_switched_on(params, name, own, words):
+    params[name] |= own
+    assert check(params) == []
+    params["translators"][name] = [0]
+    assert words in only(params)
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_every_list_is_needed(params, name):
     del params[name]

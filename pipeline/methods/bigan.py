@@ -34,7 +34,7 @@ class BiGAN:
     """G_A, G_B and D on pairs of pictures, stacked to 6 channels."""
 
     def __init__(self, train: TrainSettings, nets: cyclegan.Settings, seed: int) -> None:
-        self.train = train
+        self.train, self.own = train, nets
         random = torch.Generator().manual_seed(seed)
         self.nets = nn.ModuleDict({"G_A": generator(nets, random), "G_B": generator(nets, random)})
         self.nets["D"] = discriminator(nets, random, channels=6)
@@ -42,7 +42,7 @@ class BiGAN:
     def optimizers(self) -> dict[str, Optimizer]:
         return {
             "generator": adam(self.train, self.nets["G_A"], self.nets["G_B"]),
-            "discriminator": adam(self.train, self.nets["D"]),
+            "discriminator": adam(self.train, self.nets["D"], lr=self.own.discriminator_lr),
         }
 
     def step(self, batch: Any) -> Iterator[Update]:

@@ -55,7 +55,7 @@ class CoGAN:
     def __init__(self, train: TrainSettings, nets: cyclegan.Settings, latent: int, seed: int) -> None:
         if any(side % MULTIPLE or side < LEAST * MULTIPLE for side in train.crop):
             raise UserError(f"cogan draws multiples of {MULTIPLE} pixels, {LEAST * MULTIPLE} or more; set crop so.")
-        self.train, self.latent, self.seed = train, latent, seed
+        self.train, self.own, self.latent, self.seed = train, nets, latent, seed
         random, width = torch.Generator().manual_seed(seed), nets.generator_width
         self.nets = nn.ModuleDict({"G": shared_layers(latent, width, nets.generator_blocks)})
         self.nets.update({"G_A": own_layers(width), "G_B": own_layers(width), "E": code_encoder(latent, width)})
@@ -66,7 +66,9 @@ class CoGAN:
 
     def optimizers(self) -> dict[str, Optimizer]:
         parts = {"discriminator": ("D_A", "D_B", "D"), "generator": ("G", "G_A", "G_B"), "encoder": ("E",)}
-        return {update: adam(self.train, *(self.nets[name] for name in names)) for update, names in parts.items()}
+        nets = {update: [self.nets[name] for name in names] for update, names in parts.items()}
+        rates = {"discriminator": self.own.discriminator_lr}
+        return {update: adam(self.train, *nets[update], lr=rates.get(update)) for update in parts}
 
     def step(self, batch: Any) -> Iterator[Update]:
         x, y, nets, judge = batch.source.image, batch.target.image, self.nets, self._judge

@@ -2,11 +2,11 @@
 
 One generator and one discriminator. What keeps a translation to its picture: a patch of it has to be nearer, in the
 features of G's own encoder, to the same patch of the picture than to the picture's other patches. FastCUT is
-`nce: 10.0, identity: false`.
+`nce: 10.0, identity: false`, here without its flipping of features.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ class Settings(MethodSettings):
     generator_blocks: Count = 9
     discriminator_width: Count = 64
     discriminator_layers: Count = 3
+    discriminator_norm: Literal["instance", "none"] = "instance"
+    discriminator_lr: Rate | None = None  # None: as G's, train.lr
     projector_width: Count = 256
     patches: Count = 256  # compared in each map
     temperature: Rate = 0.07
@@ -53,14 +55,17 @@ class Cut:
             {*LAYERS[:-1], min(LAYERS[-1], LAYERS[-2] + own.generator_blocks - 1)}
         )  # few blocks: the last
         self.G = _generator(own)
-        self.D = CutDiscriminator(own.discriminator_layers, own.discriminator_width)
+        self.D = CutDiscriminator(own.discriminator_layers, own.discriminator_width, own.discriminator_norm)
         self.F = PatchProjector(self.G.channels(self.layers), own.projector_width)
         self.nets = nn.ModuleDict({"G": self.G, "D": self.D, "F": self.F})
         for net in self.nets.values():
             init_xavier(net, random)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        return {"discriminator": adam(self.train, self.D), "generator": adam(self.train, self.G, self.F)}
+        return {
+            "discriminator": adam(self.train, self.D, lr=self.own.discriminator_lr),
+            "generator": adam(self.train, self.G, self.F),
+        }
 
     def step(self, batch: Any) -> Iterator[Update]:
         G, D, own = self.G, self.D, self.own

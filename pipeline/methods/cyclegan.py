@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.nets.init import init_normal
@@ -39,6 +39,8 @@ class Settings(MethodSettings):
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
     discriminator_layers: Count = 3
+    discriminator_norm: Literal["instance", "none"] = "instance"
+    discriminator_lr: Rate | None = None  # None: as the generators', train.lr
     pool: Annotated[int, Field(ge=0)] = 50  # pictures of each domain
     adversarial: Weight = 1.0
     cycle_forward: Weight = 10.0  # source -> target -> source
@@ -60,7 +62,7 @@ class CycleGAN:
         """One Adam for both generators, one for both discriminators; betas 0.5, 0.999."""
         return {
             "generator": adam(self.train, self.nets["G_A"], self.nets["G_B"]),
-            "discriminator": adam(self.train, self.nets["D_A"], self.nets["D_B"]),
+            "discriminator": adam(self.train, self.nets["D_A"], self.nets["D_B"], lr=self.own.discriminator_lr),
         }
 
     def step(self, batch: Any) -> Iterator[Update]:
@@ -99,8 +101,8 @@ class CycleGAN:
             pool.load_state(state[name])
 
 
-def adam(train: TrainSettings, *nets: nn.Module) -> Adam:
-    return Adam([p for net in nets for p in net.parameters()], train.lr, (0.5, 0.999))
+def adam(train: TrainSettings, *nets: nn.Module, lr: float | None = None) -> Adam:
+    return Adam([p for net in nets for p in net.parameters()], lr or train.lr, (0.5, 0.999))
 
 
 def generator(own: Settings, random: torch.Generator | None = None) -> ResnetGenerator:
@@ -113,7 +115,7 @@ def generator(own: Settings, random: torch.Generator | None = None) -> ResnetGen
 
 def discriminator(own: Settings, random: torch.Generator, channels: int = 3) -> PatchGAN:
     """A discriminator of CycleGAN and its baselines."""
-    net = PatchGAN(own.discriminator_layers, own.discriminator_width, channels)
+    net = PatchGAN(own.discriminator_layers, own.discriminator_width, channels, own.discriminator_norm)
     init_normal(net, random)
     return net
 
@@ -130,3 +132,17 @@ def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """G_A(x) for N3HW in [-1, 1] of any size: reflected to multiples of 4, cropped back."""
     padded, crop = pad_to_multiple(image, 4)
     return crop(nets["G_A"](padded))
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    own, found = Settings(**params["cyclegan"]), []
+    if not (own.adversarial or own.cycle_forward or own.cycle_backward):
+        found.append(
+            "params.yaml: cyclegan has no loss left; give adversarial, cycle_forward or cycle_backward a weight"
+        )
+    if own.identity and not (own.cycle_forward and own.cycle_backward):
+        found.append(
+            "params.yaml: cyclegan.identity is a share of both cycles' weights, and one of them is 0; set identity to 0 too"
+        )
+    return found

@@ -71,7 +71,10 @@ class Pix2pixHD:
         maps, real_maps = D(pair), D(torch.cat([planes, real.image], 1))
         # a pass of its own: the generator's update frees the first one's graph
         judged = {"D_fake": lsgan_scales(D(pair), False) / 2, "D_real": lsgan_scales(real_maps, True) / 2}
-        losses = {"gan": lsgan_scales(maps, True), "matching": own.matching * feature_matching(maps, real_maps)}
+        losses = {
+            "gan": lsgan_scales(maps, True),
+            "matching": own.matching * feature_matching(maps, real_maps, own.discriminator_layers),
+        }
         if self.features:
             losses["perceptual"] = own.perceptual * perceptual(self.features, fake, real.image)
         yield Update("generator", losses)

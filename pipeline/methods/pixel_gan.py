@@ -39,7 +39,7 @@ class PixelGAN:
     """G_A and D_A; `distance` is what a translation is held to its picture by."""
 
     def __init__(self, train: TrainSettings, nets: cyclegan.Settings, weight: float, seed: int) -> None:
-        self.train, self.adversarial, self.weight = train, nets.adversarial, weight
+        self.train, self.own, self.weight = train, nets, weight
         random = torch.Generator().manual_seed(seed)
         self.nets = nn.ModuleDict({"G_A": generator(nets, random), "D_A": discriminator(nets, random)})
         self.pool = Pool(nets.pool, seed, "B")
@@ -47,13 +47,13 @@ class PixelGAN:
     def optimizers(self) -> dict[str, Optimizer]:
         return {
             "generator": adam(self.train, self.nets["G_A"]),
-            "discriminator": adam(self.train, self.nets["D_A"]),
+            "discriminator": adam(self.train, self.nets["D_A"], lr=self.own.discriminator_lr),
         }
 
     def step(self, batch: Any) -> Iterator[Update]:
         x, D = batch.source.image, self.nets["D_A"]
         fake = self.nets["G_A"](x)
-        losses = {"gan": self.adversarial * lsgan(D(fake), True), "distance": self.weight * self.distance(x, fake)}
+        losses = {"gan": self.own.adversarial * lsgan(D(fake), True), "distance": self.weight * self.distance(x, fake)}
         yield Update("generator", losses)
         old = self.pool(fake, batch.source.positions)
         real, drawn = passes(D, batch.target.image, old, joined=self.train.joined)

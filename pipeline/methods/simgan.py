@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
 from pipeline.engine.step import Update
 from pipeline.methods.cyclegan import UNUSED, adam
-from pipeline.nets.init import init_normal
+from pipeline.nets.init import init_kaiming, init_normal
 from pipeline.nets.passes import passes
 from pipeline.nets.perceptual import feature_net
 from pipeline.nets.simgan import LocalDiscriminator, Refiner, local_adversarial, self_regularisation
@@ -56,8 +56,8 @@ class SimGAN:
         self.train, self.own = train, own
         random = torch.Generator().manual_seed(seed)
         self.nets = nn.ModuleDict({"R": _refiner(own), "D": LocalDiscriminator()})
-        for net in self.nets.values():
-            init_normal(net, random)
+        init_normal(self.nets["R"], random)
+        init_kaiming(self.nets["D"], random)  # no norm: from N(0, 0.02) its scores would begin without any variance
         self.history = Pool(own.history, seed, "history", swap_half)
         self.features = feature_net(own.features, own.features_file) if own.distance == "feature" else None
 
@@ -68,14 +68,18 @@ class SimGAN:
         R, D, own, x = self.nets["R"], self.nets["D"], self.own, batch.source.image
         n = int(batch.source.positions[0]) // self.train.batch
         warm = own.refiner_warmup + own.discriminator_warmup
-        refined = R(x)
-        adversarial = float(n >= warm) * local_adversarial(D(refined), True, "mean")
-        kept = own.regularisation * self._distance(refined, x)
-        yield Update("refiner", {"gan": adversarial, "distance": kept}, due=n < own.refiner_warmup or n >= warm)
+        due = n < own.refiner_warmup or n >= warm
+        with torch.set_grad_enabled(due):
+            refined = R(x)
+            kept = own.regularisation * self._distance(refined, x)
+        with torch.set_grad_enabled(n >= warm):
+            adversarial = float(n >= warm) * local_adversarial(D(refined), True, "mean")
+        yield Update("refiner", {"gan": adversarial, "distance": kept}, due)
         due = n >= own.refiner_warmup and (n < warm or n % own.refiner_steps == 0)
-        shown = self.history(refined, batch.source.positions) if due else refined
-        told_real, told_shown = passes(D, batch.target.image, shown, joined=self.train.joined)
-        told = local_adversarial(told_real, True, "mean") + local_adversarial(told_shown, False, "mean")
+        shown = self.history(refined, batch.source.positions) if due else refined.detach()
+        with torch.set_grad_enabled(due):
+            told_real, told_shown = passes(D, batch.target.image, shown, joined=self.train.joined)
+            told = local_adversarial(told_real, True, "mean") + local_adversarial(told_shown, False, "mean")
         yield Update("discriminator", {"D": told / 2}, due)
 
     def _distance(self, refined: Tensor, x: Tensor) -> Tensor:
@@ -107,3 +111,20 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """R(x) for N3HW in [-1, 1] of any size."""
     return nets["R"](image)
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    steps, batch, own = params["train"]["steps"], params["train"]["batch"], Settings(**params["simgan"])
+    found, warm = [], own.refiner_warmup + own.discriminator_warmup
+    if batch < 2 or own.history < batch // 2:
+        found.append(
+            f"params.yaml: simgan swaps half a batch with its history, so it needs a batch of 2 or more and a history of "
+            f"half of it, not {batch} and {own.history}; set simgan.train.batch and simgan.history"
+        )
+    if warm >= steps:
+        found.append(
+            f"params.yaml: simgan warms up for {warm} steps (refiner_warmup + discriminator_warmup) but trains {steps}; "
+            "warm up less or train longer"
+        )
+    return found

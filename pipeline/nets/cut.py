@@ -115,16 +115,16 @@ class CutDiscriminator(nn.Module):
 
     Args:
         layers: halvings plus one (3 in the paper). width: channels after the first convolution, doubled by each layer up
-            to 8 times.
+            to 8 times. norm: "instance" as published, or "none".
     """
 
-    def __init__(self, layers: int = 3, width: int = 64) -> None:
+    def __init__(self, layers: int = 3, width: int = 64, norm: str = "instance") -> None:
         super().__init__()
         model: list[nn.Module] = [nn.Conv2d(3, width, 4, padding=1), nn.LeakyReLU(0.2, True), BlurDown(width)]
         before = width
         for n in range(1, layers + 1):
             after = width * min(2**n, 8)
-            model += _normed(nn.Conv2d(before, after, 4, padding=1), nn.LeakyReLU(0.2, True))
+            model += _normed(nn.Conv2d(before, after, 4, padding=1), nn.LeakyReLU(0.2, True), norm)
             model += [BlurDown(after)] if n < layers else []
             before = after
         model.append(nn.Conv2d(before, 1, 4, padding=1))
@@ -134,8 +134,8 @@ class CutDiscriminator(nn.Module):
         return self.model(image)
 
 
-def _normed(layer: nn.Conv2d, activation: nn.Module) -> list[nn.Module]:
-    return [layer, nn.InstanceNorm2d(layer.out_channels), activation]
+def _normed(layer: nn.Conv2d, activation: nn.Module, norm: str = "instance") -> list[nn.Module]:
+    return [layer, nn.InstanceNorm2d(layer.out_channels) if norm == "instance" else nn.Identity(), activation]
 
 
 class PatchProjector(nn.Module):
