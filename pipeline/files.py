@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -22,6 +23,7 @@ cv2.setNumThreads(1)  # processes share the cores; results are the same for any 
 MAX_PIXELS = 100_000_000  # a picture beyond this is refused unread: 40,000 x 40,000 would need 5 GB
 MAX_BYTES = 500_000_000  # of one encoded file
 PNG_END = b"IEND\xaeB`\x82"
+MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # of a JPEG; neither padding, nor escaped, nor a restart
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -172,12 +174,28 @@ def _jpeg_header(data: bytes, where: str) -> tuple[int, int, int, int]:
     raise UserError(f"{where}: the JPEG is cut short or damaged; fetch the file again")
 
 
+def _jpeg_ends(data: bytes) -> bool:
+    """Whether a JPEG has its end mark, whatever follows it, as a video does in the pictures of some telephones."""
+    at = 2
+    while found := MARKER.search(data, at):
+        if found[1] == b"\xd9":
+            return True
+        at = found.end() + struct.unpack(">H", data[found.end() : found.end() + 2].ljust(2, b"\0"))[0]
+    return False
+
+
 def decode_image(
-    data: bytes, where: str, *, kind: Literal["rgb", "gray", "unchanged"] = "rgb", max_pixels: int = MAX_PIXELS
+    data: bytes,
+    where: str,
+    *,
+    kind: Literal["rgb", "gray", "unchanged"] = "rgb",
+    max_pixels: int = MAX_PIXELS,
+    upright: bool = False,
 ) -> np.ndarray:
     """Decode PNG or JPEG bytes; `where` names the file in errors.
 
     kind "rgb": uint8 (H, W, 3); "gray": uint8 (H, W); "unchanged": as stored (16 bits stay 16), channels in RGB order.
+    upright: turned as the camera notes it (EXIF), for "rgb" and "gray"; else as stored, which is how labels lie.
     Raises UserError for oversized, truncated or damaged pictures.
     """
     height, width, _, _ = picture_header(data, where)
@@ -187,24 +205,26 @@ def decode_image(
         )
     if data[:4] == b"\x89PNG" and PNG_END not in data[-64:]:
         raise UserError(f"{where}: the PNG is cut short; fetch the file again")
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:]:
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:] and not _jpeg_ends(data):
         raise UserError(f"{where}: the JPEG is cut short; fetch the file again")
     flag = {"rgb": cv2.IMREAD_COLOR, "gray": cv2.IMREAD_GRAYSCALE, "unchanged": cv2.IMREAD_UNCHANGED}[kind]
-    flag |= 0 if kind == "unchanged" else cv2.IMREAD_IGNORE_ORIENTATION
+    flag |= 0 if kind == "unchanged" or upright else cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         image = None
-    if image is None or image.shape[:2] != (height, width):
+    if image is None or image.shape[:2] not in ((height, width), (width, height) if upright else ()):
         raise UserError(f"{where} cannot be decoded: the file is damaged; fetch it again")
     if image.ndim == 3 and image.shape[2] >= 3:
         image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
     return np.ascontiguousarray(image)
 
 
-def read_image(path: Path | str, kind: Literal["rgb", "gray", "unchanged"] = "rgb") -> np.ndarray:
+def read_image(
+    path: Path | str, kind: Literal["rgb", "gray", "unchanged"] = "rgb", upright: bool = False
+) -> np.ndarray:
     """Read and decode one picture file; see `decode_image`."""
-    return decode_image(read_bytes(path), str(path), kind=kind)
+    return decode_image(read_bytes(path), str(path), kind=kind, upright=upright)
 
 
 def encode_png(array: np.ndarray, compression: int = 3) -> bytes:

@@ -104,7 +104,7 @@ def translate_folder(given: Arguments) -> None:
     root, out = Path(given.images or given.labels), Path(given.out)
     paths, read = (_pictures if given.images else partial(_label_maps, model, given))(root)
     _check_names(paths, root)
-    z = style_code(model, read_image(Path(given.style))) if given.style else None
+    z = style_code(model, read_image(given.style, upright=True)) if given.style else None
     bad = []
     for path in progress(paths, f"translate {root.name}"):
         try:
@@ -128,7 +128,7 @@ def _pictures(root: Path) -> Inputs:
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
     if not paths:
         raise UserError(f"{root} holds no PNG or JPEG pictures")
-    return paths, lambda path: Sample(path.stem, image=read_image(path))
+    return paths, lambda path: Sample(path.stem, image=read_image(path, upright=True))
 
 
 def _label_maps(model: Any, given: Arguments, root: Path) -> Inputs:

@@ -131,6 +131,19 @@ def test_a_header_is_read_without_the_pixels():
     assert picture_header(png_header(40_000, 30_000), "a")[:2] == (30_000, 40_000)
 
 
+def test_what_follows_the_end_of_a_photograph_does_no_harm():
+    """Telephones put a thumbnail in front, the note which way is up, and a video behind."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    data, thumbnail = encode_jpeg(noise), encode_jpeg(noise[:8, :8])
+    turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0" + thumbnail
+    photo = data[:2] + b"\xff\xe1" + (len(turned) + 2).to_bytes(2, "big") + turned + data[2:]
+    stored = decode_image(photo + bytes(5000), "a.jpg")
+    assert np.array_equal(stored, decode_image(data, "a.jpg"))
+    assert np.array_equal(decode_image(photo + bytes(5000), "a.jpg", upright=True), np.rot90(stored, -1))
+    with pytest.raises(UserError, match="cut short"):
+        decode_image(photo[:-400] + bytes(5000), "a.jpg")
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -117,8 +117,16 @@ def natural(name: str) -> list[Any]:
 
 
 def safe_key(*parts: str) -> str:
-    """One key out of the parts of a name; what may not stand in a tar member's name becomes '_'."""
-    return "_".join(re.sub(r"[^A-Za-z0-9_-]+", "_", part) for part in parts if part)
+    """One key out of the parts of a name; what may not stand in a tar member's name becomes '_'.
+
+    Letters of other scripts leave a digest, so that names that differ in them alone give two keys.
+    """
+    return "_".join(_safe(part) for part in parts if part)
+
+
+def _safe(part: str) -> str:
+    digest = "" if part.isascii() else hashlib.sha256(part.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", part) + digest
 
 
 def make_dataset(

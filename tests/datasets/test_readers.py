@@ -260,6 +260,13 @@ def test_folder_of_plain_pictures(put: Put, tmp_path: Path) -> None:
         data.read(item, {"label"})
 
 
+def test_names_in_any_script_give_keys(put: Put, tmp_path: Path) -> None:
+    for name in ("北京.png", "上海.png", "straße.png"):
+        put(name)
+    keys = [item.key for item in open_dataset("folder", tmp_path).items()]
+    assert len(set(keys)) == 3 and all(key.isascii() for key in keys)
+
+
 def test_folder_refuses_two_pictures_of_one_key(put: Put, tmp_path: Path) -> None:
     put("a b.png")
     put("a_b.png")
