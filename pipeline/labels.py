@@ -28,6 +28,7 @@ from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, map_i
 from pipeline.sample import SKY_CENTIMETRES
 
 FOLDERS = {"label": "labels", "instance": "instances", "depth": "depth"}
+REPORT, PICTURES = "report.json", "sheet.jpg"  # in every folder that fix_labels wrote
 SHEET = 4  # pictures on the sheet
 
 
@@ -47,6 +48,7 @@ def fix_labels(root: Path | str, out: Path | str, settings: SourceSettings, work
 
     Raises one UserError that lists all missing, damaged, mismatched and contradicting files. Same input, same bytes.
     """
+    _check_goal(Path(root), Path(out))
     dataset = open_dataset(settings.layout, root, **settings.options())
     items, decoders = dataset.items(), dict(dataset.read.decoders)
     parts = _parts(settings, decoders, items)
@@ -61,10 +63,22 @@ def fix_labels(root: Path | str, out: Path | str, settings: SourceSettings, work
         report = _report(found, table, settings, parts, dataset.stray)
         if "label" in parts and not any(report["pixels"].values()):
             raise UserError(f"{dataset.where}: every pixel of every label is void; is 'labels' declared rightly?")
-        write_json(folder / "report.json", report)
+        write_json(folder / REPORT, report)
         chosen = [items[i] for i in np.unique(np.linspace(0, len(items) - 1, SHEET).astype(int))]
-        (folder / "sheet.jpg").write_bytes(encode_jpeg(_sheet(chosen, decoders, table), 90))
+        (folder / PICTURES).write_bytes(encode_jpeg(_sheet(chosen, decoders, table), 90))
     return report
+
+
+def _check_goal(root: Path, out: Path) -> None:
+    """`out` will be replaced: only what fix_labels wrote, or an empty folder, may lie there, and nothing of the source."""
+    source, goal = root.resolve(), out.resolve()
+    if source.is_relative_to(goal) or goal.is_relative_to(source):
+        raise UserError(
+            f"{out} and the source {root} lie in each other, and {out} will be replaced; name another folder"
+        )
+    ours = all((out / name).is_file() for name in (REPORT, PICTURES))
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and was not written by fix_labels; remove it or name another folder with --out")
 
 
 def _parts(settings: SourceSettings, decoders: Mapping[str, Decoder], items: Sequence[Item]) -> list[str]:

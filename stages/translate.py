@@ -101,6 +101,7 @@ def translate_folder(given: Arguments) -> None:
     if model.module.ABILITY != "translator":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot translate pictures")
     _check_needs(model, given)
+    _check_goal(given)
     root, out = Path(given.images or given.labels), Path(given.out)
     paths, read = (_pictures if given.images else partial(_label_maps, model, given))(root)
     _check_names(paths, root)
@@ -156,6 +157,16 @@ def _label_maps(model: Any, given: Arguments, root: Path) -> Inputs:
         return Sample(path.stem, label=label, instance=instance)
 
     return paths, read
+
+
+def _check_goal(given: Arguments) -> None:
+    """Pictures that are written must not replace those that are read."""
+    for option in FOLDERS.values():
+        folder = getattr(given, option)
+        if folder and Path(given.out).resolve().is_relative_to(Path(folder).resolve()):
+            raise UserError(
+                f"--out {given.out} lies in --{option} {folder}, which is never written to; name another folder"
+            )
 
 
 def _check_names(paths: list[Path], root: Path) -> None:

@@ -134,6 +134,26 @@ def test_a_failed_run_leaves_the_last_good_one(root: Path, tmp_path: Path) -> No
     assert everything(tmp_path / "out") == before and sorted(os.listdir(tmp_path)) == ["out", "synthia"]
 
 
+@pytest.mark.parametrize("out", ["synthia", "synthia/fixed", ".", "photos", "photos/a.txt", "link/fixed", "reports"])
+def test_nothing_but_its_own_output_is_replaced(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    for name in ("photos/a.txt", "reports/report.json"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "link").symlink_to(root)
+    before = everything(tmp_path)
+    monkeypatch.setattr("pipeline.labels.open_dataset", lambda *given, **more: pytest.fail("the source was read"))
+    with pytest.raises(UserError, match="name another folder"):
+        fix_labels(root, tmp_path / out, RAW)
+    assert everything(tmp_path) == before
+
+
+def test_an_empty_folder_may_be_filled(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert fix_labels(root, tmp_path / "out", RAW)["pictures"] == 5
+
+
 def test_no_depth_must_be_declared(root: Path, tmp_path: Path) -> None:
     shutil.rmtree(root / "Depth")
     with pytest.raises(UserError, match="declare depth: none if there is none"):

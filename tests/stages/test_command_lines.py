@@ -72,6 +72,14 @@ def test_two_pictures_that_would_become_one_file_are_refused(trained, images):
     assert "a.jpg" in sentence and "a.png" in sentence and not (images.parent / "out").exists()
 
 
+@pytest.mark.parametrize("out", ["my pictures", "my pictures/more", "./link/new"])
+def test_originals_are_never_written_to(trained, images, out):
+    (images.parent / "link").symlink_to(images)
+    before = contents(images.parent)
+    assert f"--out {out} lies in --images" in translate(trained, images, "--out", out).sentence
+    assert contents(images.parent) == before
+
+
 @pytest.mark.parametrize("flag", ["--labels", "--instances", "--style"])
 def test_what_a_model_does_not_use_is_refused(trained, images, flag):
     sentence = translate(trained, images, flag, "somewhere").sentence
