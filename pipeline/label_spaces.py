@@ -1,24 +1,17 @@
-"""Label spaces beyond the project's own class tables, and label maps from a folder of anybody's, brought into one of them.
+"""Label spaces beyond the project's own class tables, and look-up tables from the ids of one to those of another.
 
 A space has the name of a table of `pipeline.classes`, or is "cityscapes35" (Cityscapes label ids as published nets count
 them), or "numbered150" (ids 0 to 149 without names). "+void" behind a name adds a class, the last one, for void (255).
 """
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from pipeline.classes import CITYSCAPES_ID_TO_TRAIN, CITYSCAPES_IDS, IGNORE, TABLES, ClassTable, merge_table
-from pipeline.files import UserError, read_image
+from pipeline.files import UserError
 
 VOID = "+void"
-ENDINGS = {
-    "cityscapes35": "_labelIds.png",
-    "cityscapes19": "_labelTrainIds.png",
-}  # in a folder of Cityscapes's own names
-INSTANCES = "_instanceIds.png"
 
 # Ids as in Cityscapes' labels.py. Published nets have 35 planes for them; id 34 is in no file, and its plane always 0.
 CITYSCAPES35 = ClassTable(
@@ -93,52 +86,3 @@ def _identity(count: int) -> np.ndarray:
     table = np.full(256, IGNORE, np.uint8)
     table[:count] = np.arange(count)
     return table
-
-
-# -- files --------------------------------------------------------------------------------------------------------
-
-
-def label_files(root: Path, classes: str) -> list[Path]:
-    """The label maps below a folder: of a folder of Cityscapes those with the ids of `classes`, else all PNG files."""
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() == ".png" and path.is_file())
-    ending = ENDINGS.get(classes.removesuffix(VOID))
-    return [path for path in paths if ending and path.name.endswith(ending)] or paths
-
-
-def instance_file(path: Path, labels: Path, instances: Path) -> Path:
-    """Where the instances of a label map lie: under its name in the folder `instances`, or under Cityscapes' name there."""
-    same = instances / path.relative_to(labels)
-    for ending in ENDINGS.values():
-        if same.name.endswith(ending):
-            return same.with_name(same.name.removesuffix(ending) + INSTANCES)
-    return same
-
-
-def read_label(path: Path, classes: str, table: np.ndarray) -> np.ndarray:
-    """Ids (H, W) uint8 through a table of `id_table`; an id that the space `classes` does not have is a UserError."""
-    ids = _plane(path, (np.uint8,))
-    known = len(class_table(classes))
-    unknown = [int(i) for i in np.unique(ids) if i >= known and i != IGNORE]
-    if unknown:
-        shown = ", ".join(map(str, unknown[:12])) + (" ..." if len(unknown) > 12 else "")
-        raise UserError(
-            f"{path} holds ids {shown}, but {classes} has 0 to {known - 1}, and 255 for void; "
-            "name the table of its ids with --classes"
-        )
-    return table[ids]
-
-
-def read_instance(path: Path) -> np.ndarray:
-    """Instance ids (H, W), 8 or 16 bits, as stored."""
-    return _plane(path, (np.uint8, np.uint16))
-
-
-def _plane(path: Path, kinds: Sequence[type]) -> np.ndarray:
-    plane = read_image(path, "unchanged")
-    if plane.ndim != 2 or plane.dtype not in [np.dtype(kind) for kind in kinds]:
-        channels = 1 if plane.ndim == 2 else plane.shape[2]
-        wanted = " or ".join(str(8 * np.dtype(kind).itemsize) for kind in kinds)
-        raise UserError(
-            f"{path} has {channels} channel(s) of {8 * plane.dtype.itemsize} bits, one of {wanted} bits was expected"
-        )
-    return plane

@@ -22,9 +22,9 @@ import numpy as np
 from pipeline.classes import IGNORE, TABLES, ClassTable
 from pipeline.datasets import Item, open_dataset
 from pipeline.datasets.base import Decoder
-from pipeline.datasets.planes import centimetres
 from pipeline.datasets.settings import SourceSettings
 from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, map_items, problems, write_json
+from pipeline.planes import centimetres
 from pipeline.sample import SKY_CENTIMETRES
 
 FOLDERS = {"label": "labels", "instance": "instances", "depth": "depth"}

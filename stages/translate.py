@@ -134,7 +134,8 @@ def _pictures(root: Path) -> Inputs:
 
 def _label_maps(model: Any, given: Arguments, root: Path) -> Inputs:
     """The label maps of a folder, and how to read one with its instances, in the ids that the model draws from."""
-    from pipeline.label_spaces import id_table, instance_file, label_files, read_instance, read_label
+    from pipeline.label_maps import instance_file, label_files, read_instance, read_label
+    from pipeline.label_spaces import id_table
     from pipeline.sample import Sample
 
     instances = Path(given.instances) if given.instances else None

@@ -1,13 +1,10 @@
 """Label spaces: their ids in numbers say what their names say, and void goes where it belongs."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from pipeline.classes import CITYSCAPES19, CITYSCAPES_IDS, IGNORE
-from pipeline.files import UserError, encode_png
-from pipeline.label_spaces import CITYSCAPES35, class_table, id_table, instance_file, label_files, read_instance
+from pipeline.files import UserError
+from pipeline.label_spaces import CITYSCAPES35, class_table, id_table
 
 
 def test_cityscapes_ids_have_the_names_and_colours_of_their_train_ids():
@@ -41,14 +38,3 @@ def test_unknown_tables(name):
 def test_what_cannot_be_expressed():
     with pytest.raises(UserError, match="classes of cityscapes19 cannot be expressed in numbered150"):
         id_table("cityscapes19", "numbered150+void")
-
-
-def test_files_of_a_folder(tmp_path: Path):
-    for name in ("a_labelIds.png", "a_labelTrainIds.png", "a_instanceIds.png", "a_color.png"):
-        (tmp_path / name).write_bytes(encode_png(np.full((2, 2), 26001, np.uint16)))
-    assert [path.name for path in label_files(tmp_path, "cityscapes35+void")] == ["a_labelIds.png"]
-    assert [path.name for path in label_files(tmp_path, "cityscapes19")] == ["a_labelTrainIds.png"]
-    assert len(label_files(tmp_path, "camvid11")) == 4
-    (label,) = label_files(tmp_path, "cityscapes35")
-    assert read_instance(instance_file(label, tmp_path, tmp_path)).tolist() == [[26001] * 2] * 2
-    assert instance_file(tmp_path / "b/c.png", tmp_path, Path("other")) == Path("other/b/c.png")

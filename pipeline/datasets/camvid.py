@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline import planes
 from pipeline.classes import CAMVID11, IGNORE
-from pipeline.datasets import planes
 from pipeline.datasets.base import PICTURES, Dataset, Item, Options, find_folder, make_dataset, safe_key
 from pipeline.datasets.source import Source
 from pipeline.files import UserError, problems

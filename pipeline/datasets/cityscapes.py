@@ -11,8 +11,8 @@ import re
 
 import numpy as np
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19, CITYSCAPES_ALL_IDS, CITYSCAPES_ID_TO_TRAIN
-from pipeline.datasets import planes
 from pipeline.datasets.base import Dataset, Item, Options, find_folder, make_dataset, safe_key
 from pipeline.datasets.source import File, Source
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets import planes
+from pipeline import planes
 from pipeline.datasets.base import PICTURES, wrong_layout
 from pipeline.datasets.source import File, Source, open_source
 from pipeline.files import MAX_PIXELS, UserError

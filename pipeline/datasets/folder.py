@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 from pydantic import field_validator
 
+from pipeline import planes
 from pipeline.classes import IGNORE, TABLES
-from pipeline.datasets import planes
 from pipeline.datasets.base import (
     PICTURES,
     Dataset,

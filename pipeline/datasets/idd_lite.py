@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 
+from pipeline import planes
 from pipeline.classes import IDD_LITE7, IGNORE
-from pipeline.datasets import planes
 from pipeline.datasets.base import Dataset, Item, Options, find_folder, make_dataset, safe_key
 from pipeline.datasets.source import Source
 

@@ -10,8 +10,8 @@ There is no published val: choose on dev, or report train of a model that never 
 
 import re
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19
-from pipeline.datasets import planes
 from pipeline.datasets.base import Dataset, Item, Options, find_folder, make_dataset, safe_key
 from pipeline.datasets.cityscapes import label
 from pipeline.datasets.source import Source

@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19
-from pipeline.datasets import planes
 from pipeline.datasets.base import (
     PICTURES,
     Dataset,

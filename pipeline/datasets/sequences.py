@@ -10,8 +10,9 @@ The pictures of a drive without truth may lie in any folder: it is the sequence,
 first folder named train, val or test is the split.
 """
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19
-from pipeline.datasets import planes, synthia
+from pipeline.datasets import synthia
 from pipeline.datasets.base import PICTURES, Dataset, Item, Options, make_dataset, safe_key, wrong_layout
 from pipeline.datasets.source import Source
 

@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19, IGNORE, synthia_known_ids, synthia_lut
-from pipeline.datasets import planes
 from pipeline.datasets.base import Dataset, Decoder, Item, Options, make_dataset, safe_key, wrong_layout
 from pipeline.datasets.source import File, Source
 from pipeline.files import UserError, decode_image, picture_header

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline import planes
 from pipeline.classes import CITYSCAPES19, IGNORE
-from pipeline.datasets import planes
 from pipeline.datasets.base import Dataset, Decoder, Item, Options, find_folder, make_dataset, safe_key, wrong_layout
 from pipeline.datasets.source import Source
 from pipeline.files import UserError
