@@ -187,7 +187,7 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
             found.append(str(error))
         else:
             found += module.check(resolved) if hasattr(module, "check") else []
-    return found
+    return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 
 
 def _names(values: Any) -> bool:

@@ -205,7 +205,7 @@ def test_pairs_need_both_of_their_sets_and_a_crop_that_the_net_can_halve(params)
     params["shard_pairs"] = ["pairs_val", "pairs_train"]
     assert check(params) == []
     params["pix2pix_pairs"]["train"] = {"crop": [96, 256]}
-    assert "levels is 7, so both sides of its crop should be multiples of 128, not [96, 256]" in only(params)
+    assert "sides of the crop of pix2pix_pairs should be multiples of 128, not [96, 256]" in only(params)
     params["pix2pix_pairs"]["train"] = {"stepz": 10}
     assert only(params) == "params.yaml: 'train.stepz' is unknown; did you mean 'train.steps'?"
     params["paired"], params["pix2pix_pairs"]["train"] = {}, {}
@@ -241,6 +241,29 @@ def test_what_cannot_train_is_told_where_it_is_switched_on(params, name, own, wo
     assert check(params) == []
     params["translators"][name] = [0]
     assert words in only(params)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop", "words"),
+    [
+        *((name, [130, 128], "multiples of 4 of at least 8 pixels") for name in (
+            "spigan", "cyclegan", "pixel_gan", "feature_gan", "bigan", "cut", "concat", "pix2pixhd",
+        )),
+        ("cogan", [128, 16], "multiples of 16 of at least 32 pixels"),
+        ("spade", [128, 120], "multiples of 16, not [128, 120]"),
+        ("pix2pix", [96, 128], "multiples of 64, not [96, 128]"),
+    ],
+)  # fmt: skip
+def test_a_crop_that_the_nets_cannot_halve_is_told(params, name, crop, words):
+    params["translators"] |= {"spigan": [], "spigan_no_pi": [], "none": [0], name: [0]}
+    params["cells"] = {"source_only": ["none"], "oracle": ["none"]}
+    params["exactness"] = []
+    params[name]["train"] = {"crop": crop}
+    assert only(params).startswith(f"params.yaml: both sides of the crop of {name} should be ") and words in only(
+        params
+    )
+    params[name]["train"] = {"crop": [128, 192]}
+    assert check(params) == []
 
 
 @pytest.mark.parametrize("name", LISTS)

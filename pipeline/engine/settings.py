@@ -59,6 +59,19 @@ class MethodSettings(Parameters):
     train: dict[str, Any] = {}
 
 
+def check_crop(params: dict[str, Any], name: str, multiple: int, least: int = 2) -> list[str]:
+    """A sentence where the crop of the method with the block `name` does not fit its nets: both sides are multiples of
+    `multiple`, `least` of them at least (two where residual blocks reflect a border)."""
+    crop = params["train"]["crop"]
+    if all(side % multiple == 0 and side >= least * multiple for side in crop):
+        return []
+    lowest = f" of at least {least * multiple} pixels" if least > 1 else ""
+    return [
+        f"params.yaml: both sides of the crop of {name} should be multiples of {multiple}{lowest}, not {crop}; "
+        f"set train.crop, or {name}.train.crop"
+    ]
+
+
 class SegmentSettings(RunSettings):
     """Training of the segmenters that are scored: one budget for every arm."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import MethodSettings, TrainSettings
+from pipeline.engine.settings import MethodSettings, TrainSettings, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.methods import cyclegan
@@ -19,8 +19,9 @@ from pipeline.methods.cyclegan import adam, discriminator, generator, translate
 from pipeline.methods.pixel_gan import ABILITY, DOMAINS, USES_TARGET_LABELS, exported
 from pipeline.methods.pixel_gan import UNUSED as UNUSED_OF_PIXEL_GAN
 from pipeline.nets.passes import passes
+from pipeline.nets.resnet_generator import MULTIPLE
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 BLOCKS = ("train", "cyclegan", "bigan")
 UNUSED = (*UNUSED_OF_PIXEL_GAN, "cyclegan.pool", "cyclegan.adversarial")
@@ -61,3 +62,8 @@ class BiGAN:
 
 def build(params: dict[str, Any], classes: int, seed: int) -> BiGAN:
     return BiGAN(TrainSettings(**params["train"]), cyclegan.Settings(**params["cyclegan"]), seed)
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "bigan", MULTIPLE)

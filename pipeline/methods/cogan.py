@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings
+from pipeline.engine.settings import Count, MethodSettings, TrainSettings, check_crop
 from pipeline.engine.step import Update
 from pipeline.files import UserError
 from pipeline.losses import lsgan
@@ -36,7 +36,7 @@ from pipeline.nets.resnet_generator import pad_to_multiple
 from pipeline.noise import normal
 from pipeline.shards.order import uniforms
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 BLOCKS = ("train", "cyclegan", "cogan")
 UNUSED = (*UNUSED_OF_PIXEL_GAN, "cyclegan.pool", "cyclegan.adversarial", "cyclegan.upsampling")
@@ -116,3 +116,8 @@ def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """G_B(E(x)) for N3HW in [-1, 1] of any size: reflected to multiples of 16, cropped back."""
     padded, crop = pad_to_multiple(image, MULTIPLE, LEAST)
     return crop(nets["G_B"](nets["G"](nets["E"](padded))))
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "cogan", MULTIPLE, LEAST)

@@ -8,12 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings
+from pipeline.engine.settings import Count, MethodSettings, TrainSettings, check_crop
 from pipeline.methods import spade
 from pipeline.methods.spade import ABILITY, DOMAINS, READS, USES_TARGET_LABELS, Spade, translate
 from pipeline.nets.pix2pixhd import GlobalGenerator
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = [
+    "ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate",
+]  # fmt: skip
 
 BLOCKS = ("train", "spade", "concat")
 _OF_THE_GENERATOR = (
@@ -49,3 +51,8 @@ def build(params: dict[str, Any], classes: int, seed: int) -> Spade:
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     return nn.ModuleDict({"G": _generator(Settings(**params["concat"]), classes + 1)})
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "concat", 2 ** params["concat"]["halvings"])

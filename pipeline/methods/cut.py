@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan, patch_nce
 from pipeline.methods.cyclegan import UNUSED, adam
 from pipeline.nets.cut import LAYERS, CutDiscriminator, CutGenerator, PatchProjector, init_xavier, patch_places
 from pipeline.nets.passes import passes
-from pipeline.nets.resnet_generator import pad_to_multiple
+from pipeline.nets.resnet_generator import MULTIPLE, pad_to_multiple
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 ABILITY = "translator"
 USES_TARGET_LABELS = False
@@ -108,5 +108,10 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 
 def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """G(x) for N3HW in [-1, 1] of any size: reflected to multiples of 4, cropped back."""
-    padded, crop = pad_to_multiple(image, 4)
+    padded, crop = pad_to_multiple(image)
     return crop(nets["G"](padded))
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "cut", MULTIPLE)

@@ -15,13 +15,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.nets.init import init_normal
 from pipeline.nets.passes import passes
 from pipeline.nets.patchgan import PatchGAN
-from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
+from pipeline.nets.resnet_generator import MULTIPLE, ResnetGenerator, pad_to_multiple
 from pipeline.pool import Pool
 
 ABILITY = "translator"
@@ -130,13 +130,13 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 
 def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """G_A(x) for N3HW in [-1, 1] of any size: reflected to multiples of 4, cropped back."""
-    padded, crop = pad_to_multiple(image, 4)
+    padded, crop = pad_to_multiple(image)
     return crop(nets["G_A"](padded))
 
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    own, found = Settings(**params["cyclegan"]), []
+    own, found = Settings(**params["cyclegan"]), check_crop(params, "cyclegan", MULTIPLE)
     if not (own.adversarial or own.cycle_forward or own.cycle_backward):
         found.append(
             "params.yaml: cyclegan has no loss left; give adversarial, cycle_forward or cycle_backward a weight"

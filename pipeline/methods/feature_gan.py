@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from pipeline.engine.settings import MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.losses import perceptual_l1
 from pipeline.methods import cyclegan
 from pipeline.methods.pixel_gan import ABILITY, DOMAINS, UNUSED, USES_TARGET_LABELS, PixelGAN, exported, translate
 from pipeline.nets.perceptual import feature_net
+from pipeline.nets.resnet_generator import MULTIPLE
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 BLOCKS = ("train", "cyclegan", "feature_gan")
 
@@ -41,3 +42,8 @@ class FeatureGAN(PixelGAN):
 def build(params: dict[str, Any], classes: int, seed: int) -> FeatureGAN:
     own, nets = Settings(**params["feature_gan"]), cyclegan.Settings(**params["cyclegan"])
     return FeatureGAN(TrainSettings(**params["train"]), nets, own, seed)
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "feature_gan", MULTIPLE)

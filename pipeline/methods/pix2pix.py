@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import vanilla
 from pipeline.losses_semantic import conditions
@@ -112,15 +112,4 @@ def translate(nets: nn.ModuleDict, given: Tensor, instance: Tensor | None = None
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    return check_crop(params, "pix2pix")
-
-
-def check_crop(params: dict[str, Any], name: str) -> list[str]:
-    """The U-Net of the block `name` halves the crop `levels` times."""
-    crop, levels = params["train"]["crop"], params[name]["levels"]
-    if all(side % 2**levels == 0 for side in crop):
-        return []
-    return [
-        f"params.yaml: {name}.levels is {levels}, so both sides of its crop should be multiples of {2**levels}, not "
-        f"{crop}; choose another train.crop or fewer levels"
-    ]
+    return check_crop(params, "pix2pix", 2 ** params["pix2pix"]["levels"], least=1)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from pipeline.engine.settings import TrainSettings
+from pipeline.engine.settings import TrainSettings, check_crop
 from pipeline.methods import pix2pix
-from pipeline.methods.pix2pix import UNUSED, Pix2pix, check_crop, generator
+from pipeline.methods.pix2pix import UNUSED, Pix2pix, generator
 from pipeline.nets.resnet_generator import pad_to_multiple
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
@@ -57,4 +57,4 @@ def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    return check_crop(params, "pix2pix_pairs")
+    return check_crop(params, "pix2pix_pairs", 2 ** params["pix2pix_pairs"]["levels"], least=1)

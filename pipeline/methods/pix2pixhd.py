@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses_semantic import conditions, feature_matching, lsgan_scales
 from pipeline.methods import cyclegan
@@ -23,7 +23,9 @@ from pipeline.nets.init import init_normal
 from pipeline.nets.multiscale import Pix2pixHDDiscriminator
 from pipeline.nets.pix2pixhd import GlobalGenerator, LocalEnhancer
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = [
+    "ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate",
+]  # fmt: skip
 
 BLOCKS = ("train", "pix2pixhd")
 UNUSED = (*cyclegan.UNUSED, "train.joined")  # the pass of the real pictures serves both updates
@@ -99,3 +101,9 @@ def build(params: dict[str, Any], classes: int, seed: int) -> Pix2pixHD:
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     return nn.ModuleDict({"G": _generator(Settings(**params["pix2pixhd"]), classes + 1)})
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    own = Settings(**params["pix2pixhd"])
+    return check_crop(params, "pix2pixhd", 2 ** (own.halvings + own.enhancers))

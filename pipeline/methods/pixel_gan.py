@@ -12,15 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.methods import cyclegan
 from pipeline.methods.cyclegan import adam, discriminator, generator, translate
 from pipeline.nets.passes import passes
+from pipeline.nets.resnet_generator import MULTIPLE
 from pipeline.pool import Pool
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 ABILITY = "translator"
 USES_TARGET_LABELS = False
@@ -76,3 +77,8 @@ def build(params: dict[str, Any], classes: int, seed: int) -> PixelGAN:
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     return nn.ModuleDict({"G_A": generator(cyclegan.Settings(**params["cyclegan"]))})
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "pixel_gan", MULTIPLE)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update, ranks
 from pipeline.losses import perceptual_l1
 from pipeline.losses_semantic import (
@@ -30,11 +30,13 @@ from pipeline.methods import cyclegan
 from pipeline.nets.multiscale import SpadeDiscriminator, init_xavier
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.nets.resnet_generator import pad_to_multiple
-from pipeline.nets.spade import SpadeEncoder, SpadeGenerator, SpadeNorm, Upsampling, sample_style
+from pipeline.nets.spade import DOUBLINGS, SpadeEncoder, SpadeGenerator, SpadeNorm, Upsampling, sample_style
 from pipeline.noise import normal
 from pipeline.shards.order import uniforms
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = [
+    "ABILITY", "BLOCKS", "DOMAINS", "READS", "UNUSED", "USES_TARGET_LABELS", "build", "check", "exported", "translate",
+]  # fmt: skip
 
 ABILITY = "translator"
 USES_TARGET_LABELS = True
@@ -182,3 +184,8 @@ def style_of(nets: nn.ModuleDict, image: Tensor) -> Tensor:
 def _draw_of(label: Tensor) -> float:
     digest = hashlib.sha256(label.cpu().numpy().tobytes()).digest()
     return int.from_bytes(digest[:6]) / 2**48
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "spade", 2 ** DOUBLINGS[params["spade"]["upsampling"]], least=1)

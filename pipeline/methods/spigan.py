@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings
+from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, check_crop
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
 from pipeline.nets.init import init_normal
 from pipeline.nets.passes import passes
 from pipeline.nets.patchgan import PatchGAN
 from pipeline.nets.perceptual import feature_net
-from pipeline.nets.resnet_generator import ResnetGenerator, pad_to_multiple
+from pipeline.nets.resnet_generator import MULTIPLE, ResnetGenerator, pad_to_multiple
 from pipeline.nets.segmenters import SegmenterName, new_segmenter
 
 ABILITY = "translator"
@@ -121,5 +121,10 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 
 def translate(nets: nn.ModuleDict, image: Tensor) -> Tensor:
     """G(x) for N3HW in [-1, 1] of any size: reflected to multiples of 4, cropped back."""
-    padded, crop = pad_to_multiple(image, 4)
+    padded, crop = pad_to_multiple(image)
     return crop(nets["G"](padded))
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    return check_crop(params, "spigan", MULTIPLE)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipeline.engine.settings import TrainSettings
-from pipeline.methods.spigan import ABILITY, BLOCKS, USES_TARGET_LABELS, Settings, Spigan, exported, translate
+from pipeline.methods.spigan import ABILITY, BLOCKS, USES_TARGET_LABELS, Settings, Spigan, check, exported, translate
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "translate"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "translate"]
 
 DOMAINS = {"source": ("image", "label"), "target": ("image",)}
 UNUSED = ("train.gamma", "spigan.depth", "spigan.depth_reach")
