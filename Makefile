@@ -17,6 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 run: setup scm
 	@python -m pipeline.mend
+	@python -m stages.validate --check
 	@dvc repro
 	@python -m pipeline.tracking sync
 	@python -m stages.report --show

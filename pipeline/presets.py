@@ -35,21 +35,20 @@ def merged(name: str) -> str:
     return text.getvalue()
 
 
-_CHOICES = ("translators", "paired", "cells")  # mappings whose keys are a user's choice: an overlay replaces them whole
-
-
 def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> None:
     for key, value in overlay.items():
         if key not in content:
             sentence = unknown(f"{place}{key}", list(content)).removeprefix("params.yaml: ")
             raise UserError(f"presets/{name}.yaml: {sentence}")
         if key in SWITCHED:  # switched off, not left out: the graph asks for each by name
+            if not isinstance(value, dict):
+                raise UserError(f"presets/{name}.yaml: {key} is a mapping of names to lists; see presets/default.yaml")
             value = {**dict.fromkeys(content[key], []), **value}
-        if isinstance(value, dict) and content[key] and key not in _CHOICES:  # {}: what differs for a method, any keys
+        if isinstance(value, dict) and content[key] and key not in SWITCHED:  # {}: what differs for a method, any keys
             _overlay(content[key], value, name, f"{place}{key}.")
         else:
             content[key] = _short(value)
-            if isinstance(value, dict) and key not in _CHOICES:
+            if isinstance(value, dict) and key not in SWITCHED:
                 content[key].fa.set_flow_style()
 
 

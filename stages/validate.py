@@ -1,9 +1,10 @@
 """Check all of params.yaml before anything runs: python -m stages.validate
 
-Its output is constant, so that every stage may depend on it and none runs again for it.
+Its output is constant, so that every stage may depend on it and none runs again for it. With --check it only checks, as
+`make run` does before DVC reads the lists in params.yaml and stops at a mistake in its own words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,19 @@ from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSetti
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError, write_atomic
 from pipeline.methods import is_paired, method_module, method_names
-from pipeline.params import Parameters, load, parse, unknown
+from pipeline.params import Parameters, block, load, parse, unknown
 from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
+from stages.shard import PAIR_SPLITS, TARGET_PARTS
 
 LISTS = (
     "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation",
     "shard_pairs", "paired",
 )  # fmt: skip
 
-WEIGHT_FILES = ("vgg16", "features_file", "network_file")  # keys of any block
-PAIR_SETS = ["pairs_train", "pairs_val"]
+WEIGHT_FILES = ("vgg16", "features_file", "network_file", "lpips_alexnet")  # keys of any block
+PAIR_SETS = list(PAIR_SPLITS)
 
 
 def main(given: Arguments) -> None:
@@ -32,7 +34,8 @@ def main(given: Arguments) -> None:
     problems = check(params) or check_files(params)
     if problems:
         raise UserError("\n".join(problems))
-    write_atomic(Path("results/validated"), "params.yaml is valid\n")
+    if not given.check:
+        write_atomic(Path("results/validated"), "params.yaml is valid\n")
 
 
 def models() -> dict[str, type[Parameters]]:
@@ -69,26 +72,44 @@ def check(params: dict[str, Any]) -> list[str]:
 
 
 def check_files(params: dict[str, Any]) -> list[str]:
-    """Weight files and pairs are named long before they are needed."""
-    blocks = {name: block for name, block in params.items() if isinstance(block, dict)}
-    given = {f"{name}.{key}": block.get(key) for name, block in blocks.items() for key in WEIGHT_FILES}
+    """Weight files and data sets are told to be missing long before they are needed."""
+    from pipeline.world.writers import PARTS
+
+    blocks = {name: given for name, given in params.items() if isinstance(given, dict)}
+    files = {f"{name}.{key}": given.get(key) for name, given in blocks.items() for key in WEIGHT_FILES}
     found = [
         f"params.yaml: {place} names {path}, which is not there; docs/presets.md says how to make it, null does without"
-        for place, path in given.items()
+        for place, path in files.items()
         if isinstance(path, str) and not Path(path).is_file()
     ]
-    pairs = params["pairs"]["name"] if params["shard_pairs"] else ""
+    if params["measure"].get("network") == "inception" and not params["measure"].get("network_file"):
+        found.append("params.yaml: measure.network is inception, which needs network_file; see docs/presets.md")
     made = [f"world_{part}" for part in params["simulate"]]
-    if pairs and pairs not in made and not Path("data/raw", pairs).exists():
-        how = (
-            f"list {pairs.removeprefix('world_')} in simulate" if pairs.startswith("world_") else "make data brings it"
-        )
-        found.append(f"params.yaml: pairs.name is {pairs}, but there is no data/raw/{pairs}; {how}")
+    for place, name in _data_sets(params):
+        if name not in made and not Path("data/raw", name).exists():
+            part = name.removeprefix("world_")
+            how = f"list {part} in simulate" if part in PARTS and part != name else "make data brings it"
+            found.append(f"params.yaml: {place} is {name}, but there is no data/raw/{name}; {how}")
     return found
+
+
+def _data_sets(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The folders of data/raw that the graph reads: where each is named, and its name."""
+    yield "source.name", block(params, "source", SourceSettings).name
+    if params["target_sets"]:
+        yield "target.name", block(params, "target", TargetSettings).name
+    if params["shard_pairs"]:
+        yield "pairs.name", block(params, "pairs", PairSettings).name
+    if params["translators"]["perfect_translation"]:
+        yield "what perfect_translation reads", "world_perfect"
+    for place in ("sequences", "flow_pairs"):
+        yield from ((f"one of {place}", name) for name in params[place])
 
 
 def _check_lists(params: dict[str, Any]) -> list[str]:
     """The lists that choose what runs must fit each other."""
+    from pipeline.world.writers import PARTS
+
     missing = [
         f"params.yaml has no '{name}'; take it from presets/default.yaml" for name in LISTS if name not in params
     ]
@@ -101,10 +122,13 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     paired = [name for name in abled if is_paired(name)]
     translating = [name for name, ability in abled.items() if ability != "segmenter" and name not in paired]
     segmenting = [name for name, ability in abled.items() if ability == "segmenter"]
-    found = _check_known(translators, translating, "translators") + _check_known(cells, segmenting, "cells")
-    found += _check_known(params["paired"], paired, "paired") + _check_known(
-        params["shard_pairs"], PAIR_SETS, "shard_pairs"
-    )
+    found = []
+    for place, known in {"translators": translating, "cells": segmenting, "paired": paired}.items():
+        found += _check_known(params[place], known, place)
+        if lacking := [name for name in known if name not in params[place]]:
+            found.append(f"params.yaml: {place} lacks {', '.join(lacking)}; an empty list, [], switches a method off")
+    for place, known in {"simulate": list(PARTS), "target_sets": list(TARGET_PARTS), "shard_pairs": PAIR_SETS}.items():
+        found += _check_known(params[place], known, place)
     trained = [name for name, own_seeds in params["paired"].items() if own_seeds]
     if trained and set(params["shard_pairs"]) != set(PAIR_SETS):
         found.append(f"params.yaml: paired.{trained[0]} has seeds, so shard_pairs should be [{', '.join(PAIR_SETS)}]")
@@ -123,6 +147,8 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
                 )
     if params["exactness"] and "perfect_translation" not in cells.get("source_only", []):
         found.append("params.yaml: exactness compares with perfect_translation, which is not in cells.source_only")
+    if "perfect_translation" in params["exactness"]:
+        found.append("params.yaml: exactness lists perfect_translation, which it compares with; take it out")
     if params["generation"] and "none" not in cells.get("oracle", []):
         found.append("params.yaml: generation is judged by the oracle, and cells.oracle is not [none]")
     for name in params["generation"]:
@@ -144,6 +170,10 @@ def _check_target_sets(params: dict[str, Any]) -> list[str]:
     split = (params.get("evaluate") or {}).get("split")
     if any(params["cells"].values()) and split in ("dev", "val"):
         needed[f"target_{split}"] = "evaluate.split"
+    if (params.get("target") or {}).get("layout") == "kitti" and "target_val" in [*params["target_sets"], *needed]:
+        return [
+            "params.yaml: target.layout kitti has no val; set evaluate.split to dev, and take target_val out of target_sets"
+        ]
     return [
         f"params.yaml: target_sets lacks {name}, which {why} needs"
         for name, why in needed.items()
@@ -177,17 +207,31 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
     """What the methods that will be trained have to say about their parameters."""
     from pipeline.engine.session import resolve
 
-    seeds, found = params["translators"] | params["paired"], []
-    for module in [method_module(name) for name, own_seeds in seeds.items() if own_seeds]:
+    seeds, devices = params["translators"] | params["paired"], block(params, "device", DeviceSettings).devices
+    found = []
+    if any(params["cells"].values()):
+        found += _check_batch("segment", block(params, "segment", SegmentSettings).batch, devices)
+    for name, module in [(name, method_module(name)) for name, own_seeds in seeds.items() if own_seeds]:
         if not hasattr(module, "build"):
             continue
+        if "depth" in module.DOMAINS.get("source", ()) and block(params, "source", SourceSettings).depth == "none":
+            found.append(
+                f"params.yaml: {name} learns from depth, and source.depth is none; set translators.{name} to []"
+            )
         try:
             resolved = resolve(params, module)
         except UserError as error:  # in a method's own `train`, which only the merged block shows
             found.append(str(error))
         else:
+            found += _check_batch(f"{name}.train", resolved["train"]["batch"], devices)
             found += module.check(resolved) if hasattr(module, "check") else []
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
+
+
+def _check_batch(place: str, batch: int, devices: int) -> list[str]:
+    if batch % devices == 0:
+        return []
+    return [f"params.yaml: {place}.batch is {batch}, which device.devices, {devices}, cannot share; choose a multiple"]
 
 
 def _names(values: Any) -> bool:
@@ -200,4 +244,6 @@ def _whole(values: Any) -> bool:
 
 
 if __name__ == "__main__":
-    run(main, parser(__doc__))
+    made = parser(__doc__)
+    made.add_argument("--check", action="store_true", help="write nothing")
+    run(main, made)

@@ -10,6 +10,7 @@ from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSetti
 from pipeline.files import UserError
 from pipeline.params import block, load, parse, read_yaml
 from stages.validate import LISTS, check, check_files, models
+from tests.commands import contents, run_here
 
 DEFAULT = Path(__file__).parents[1] / "presets/default.yaml"
 
@@ -141,13 +142,32 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
     assert not lacking, f"presets/default.yaml lacks {', '.join(sorted(lacking))}"
 
 
-@pytest.mark.parametrize("place", ["segment.vgg16", "spigan.vgg16", "spigan.features_file", "measure.network_file"])
+@pytest.mark.parametrize(
+    "place", ["segment.vgg16", "spigan.features_file", "measure.network_file", "measure.lpips_alexnet"]
+)
 def test_a_file_of_weights_that_is_not_there_is_told_before_anything_runs(params, place):
     assert check_files(params) == []
     block, key = place.split(".")
     params[block][key] = "somewhere/weights.pth"
     (sentence,) = check_files(params)
     assert sentence.startswith(f"params.yaml: {place} names somewhere/weights.pth, which is not there")
+
+
+def test_make_run_checks_before_dvc_reads_the_lists_and_writes_nothing(tmp_path):
+    text = DEFAULT.read_text()
+    for ours, wrong in (("seeds: [0]", "seeds: 0"), ("simulate: [source, target, perfect, sequences]", "simulate:")):
+        (tmp_path / "params.yaml").write_text(text.replace(ours, wrong, 1))
+        assert " is a list of " in run_here(tmp_path, "validate", "--check").sentence
+    (tmp_path / "params.yaml").write_text(text)
+    assert run_here(tmp_path, "validate", "--check").code == 0 and list(contents(tmp_path)) == ["params.yaml"]
+    steps = (DEFAULT.parents[1] / "Makefile").read_text().split("\nrun:")[1].split("\n\n")[0]
+    assert 0 < steps.find("stages.validate --check") < steps.find("dvc repro")
+
+
+def test_the_network_that_comes_without_weights_needs_its_file(params):
+    params["measure"]["network"] = "inception"
+    (sentence,) = check_files(params)
+    assert "measure.network is inception, which needs network_file" in sentence
 
 
 # -- the lists that choose what runs ------------------------------------------------------------------------------
@@ -175,6 +195,29 @@ def test_a_segmenter_is_no_translator_and_the_other_way_round(params):
     params["cells"]["spigan"] = ["none"]
     told = check(params)
     assert len(told) == 2 and "translators.oracle" in told[0] and "cells.spigan" in told[1]
+
+
+@pytest.mark.parametrize("place", ["translators.cogan", "cells.oracle", "paired.pix2pix_pairs"])
+def test_a_line_that_the_graph_asks_for_by_name_is_needed(params, place):
+    name, line = place.split(".")
+    del params[name][line]
+    assert only(params) == f"params.yaml: {name} lacks {line}; an empty list, [], switches a method off"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("simulate", ["sorce"], "'simulate.sorce' is unknown; did you mean 'simulate.source'?"),
+        (
+            "target_sets",
+            ["target_vall"],
+            "'target_sets.target_vall' is unknown; did you mean 'target_sets.target_val'?",
+        ),
+    ],
+)
+def test_a_part_that_does_not_exist_names_the_nearest_one(params, name, value, words):
+    params[name] = params[name] + value
+    assert only(params) == f"params.yaml: {words}"
 
 
 @pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True], [[0]], [0, 0]])
@@ -207,8 +250,10 @@ def test_pairs_need_both_of_their_sets_and_a_crop_that_the_net_can_halve(params)
     params["pix2pix_pairs"]["train"] = {"crop": [96, 256]}
     assert "sides of the crop of pix2pix_pairs should be multiples of 128, not [96, 256]" in only(params)
     params["pix2pix_pairs"]["train"] = {"stepz": 10}
-    assert only(params) == "params.yaml: 'train.stepz' is unknown; did you mean 'train.steps'?"
-    params["paired"], params["pix2pix_pairs"]["train"] = {}, {}
+    assert only(params) == (
+        "params.yaml: 'pix2pix_pairs.train.stepz' is unknown; did you mean 'pix2pix_pairs.train.steps'?"
+    )
+    params["paired"], params["pix2pix_pairs"]["train"] = {"pix2pix_pairs": []}, {}
     params["translators"]["pix2pix_pairs"] = [0]
     assert "'translators.pix2pix_pairs' is unknown" in only(params)
 
@@ -219,10 +264,26 @@ def test_a_folder_of_pairs_that_is_not_there_is_told_before_anything_runs(params
     assert check_files(params) == [
         "params.yaml: pairs.name is world_night, but there is no data/raw/world_night; list night in simulate"
     ]
-    assert check_files(params | {"simulate": ["night"]}) == []
+    assert check_files(params | {"simulate": [*params["simulate"], "night"]}) == []
     params["pairs"]["name"] = "alderley"
     assert "no data/raw/alderley; make data brings it" in check_files(params)[0]
     (tmp_path / "data/raw/alderley").mkdir(parents=True)
+    assert check_files(params) == []
+
+
+def test_every_data_set_that_is_not_there_is_told_before_anything_runs(params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params["source"]["name"], params["flow_pairs"], params["simulate"] = "synthia", ["middlebury"], ["source"]
+    assert [sentence.removeprefix("params.yaml: ") for sentence in check_files(params)] == [
+        "source.name is synthia, but there is no data/raw/synthia; make data brings it",
+        "target.name is world_target, but there is no data/raw/world_target; list target in simulate",
+        "what perfect_translation reads is world_perfect, but there is no data/raw/world_perfect; list perfect in simulate",
+        "one of sequences is world_sequences, but there is no data/raw/world_sequences; list sequences in simulate",
+        "one of flow_pairs is middlebury, but there is no data/raw/middlebury; make data brings it",
+    ]
+    params |= {"sequences": [], "flow_pairs": [], "target_sets": []}
+    params["translators"]["perfect_translation"] = []
+    (tmp_path / "data/raw/synthia").mkdir(parents=True)
     assert check_files(params) == []
 
 
@@ -277,6 +338,11 @@ def test_a_translator_that_is_to_be_compared_must_be_there(params):
     assert only(params) == "params.yaml: 'exactness.fourrier' is unknown; did you mean 'exactness.fourier'?"
 
 
+def test_the_exact_pictures_are_not_compared_with_themselves(params):
+    params["exactness"].append("perfect_translation")
+    assert "exactness lists perfect_translation" in only(params)
+
+
 def test_the_judge_and_the_exact_pictures_must_be_there(params):
     params["cells"]["source_only"] = ["spigan"]
     told = check(params)
@@ -291,3 +357,35 @@ def test_the_target_has_the_parts_that_are_needed(params):
     params["cells"] = {"source_only": [], "oracle": []}
     params["exactness"] = []
     assert check(params) == []
+
+
+def test_kitti_has_no_val(params):
+    params["target"]["layout"] = "kitti"
+    assert "target.layout kitti has no val; set evaluate.split to dev" in only(params)
+    params["evaluate"]["split"] = "dev"
+    params["target_sets"].remove("target_val")
+    assert check(params) == []
+
+
+def test_a_source_without_depth_trains_no_spigan(params):
+    params["source"]["depth"] = "none"
+    assert only(params) == (
+        "params.yaml: spigan learns from depth, and source.depth is none; set translators.spigan to []"
+    )
+
+
+def test_devices_share_every_batch(params):
+    params["device"]["devices"] = 4
+    params["spigan"]["train"] = {"batch": 4}
+    params["translators"]["cyclegan"] = [0]
+    assert only(params) == (
+        "params.yaml: cyclegan.train.batch is 2, which device.devices, 4, cannot share; choose a multiple"
+    )
+    params["translators"]["cyclegan"], params["segment"]["batch"] = [], 6
+    assert "segment.batch is 6" in only(params)
+
+
+@pytest.mark.parametrize("own", [{"lr": "fast"}, {"stepz": 1}])
+def test_a_mistake_in_what_differs_for_a_method_is_told_of_that_method_once(params, own):
+    params["spigan"]["train"] = own
+    assert "spigan.train." in only(params) and "'train." not in only(params)

@@ -83,7 +83,7 @@ def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder)
     )
     presets.apply("mine")
     params = read_yaml("params.yaml")
-    assert params["cells"] == {"source_only": ["none"]}
+    assert params["cells"] == {"source_only": ["none"], "oracle": []}
     assert params["cyclegan"]["train"] == {"steps": 8}
     assert params["world"]["sequences"]["count"] == 1 and "length" in params["world"]["sequences"]
 
@@ -93,6 +93,13 @@ def test_a_preset_with_an_unknown_key_is_a_sentence_with_its_file(folder):
     with pytest.raises(
         UserError, match=r"^presets/mine\.yaml: 'train\.gama' is unknown; did you mean 'train\.gamma'\?$"
     ):
+        presets.apply("mine")
+
+
+@pytest.mark.parametrize("text", ["translators:\n", "translators: [spigan]\n", "cells: none\n"])
+def test_a_preset_with_a_list_where_a_mapping_belongs_is_a_sentence(folder, text):
+    Path("presets/mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"^presets/mine\.yaml: (translators|cells) is a mapping of names to lists"):
         presets.apply("mine")
 
 

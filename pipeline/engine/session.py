@@ -28,10 +28,14 @@ def resolve(params: dict[str, Any], module: ModuleType) -> dict[str, Any]:
     """The parameters that a method depends on: its blocks, checked, without the keys that it does without."""
     resolved: dict[str, Any] = {}
     own = params.get(module.BLOCKS[-1]) or {}
-    merged = params | {"train": {**params.get("train", {}), **(own.get("train") or {})}}
+    changed = own.get("train") or {}
     for name in module.BLOCKS:
         model = RUN_MODELS.get(name) or method_module(name).Settings
-        resolved[name] = block(merged, name, model).model_dump()
+        if name == "train" and changed:  # a mistake is one of the method's own
+            given = parse(model, {**params.get("train", {}), **changed}, f"{module.BLOCKS[-1]}.train")
+        else:
+            given = block(params, name, model)
+        resolved[name] = given.model_dump()
     for dotted in getattr(module, "UNUSED", ()):
         name, key = dotted.split(".")
         del resolved[name][key]
