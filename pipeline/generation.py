@@ -9,8 +9,9 @@ from torch import nn
 from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.files import progress
-from pipeline.judging import descriptor, likeness, spread_out
+from pipeline.judging import check_count, descriptor, likeness, spread_out
 from pipeline.metrics import distribution
+from pipeline.metrics.paired import means
 from pipeline.metrics.segmentation import class_accuracy, confusion, iou, mean, pixel_accuracy
 from pipeline.nets.perceptual import FeatureNet
 from pipeline.scoring import predictor
@@ -27,6 +28,7 @@ def judge(
     ceiling. distances: between the drawn and the real pictures as sets. pairs: means over pictures of the L1 distance (in
     [-1, 1]), PSNR in dB, SSIM, the feature distance and, given its net, LPIPS; a good picture of other colours scores badly there.
     """
+    check_count(shards)
     predict_one, n = predictor(oracle, shards.classes), len(TABLES[shards.classes])
     totals = {name: np.zeros((n, n), np.int64) for name in ("fcn", "fcn_real")}
     features: dict[str, list[np.ndarray]] = {"drawn": [], "real": []}
@@ -47,11 +49,6 @@ def judge(
         "distances": distribution.distances(np.stack(features["drawn"]), np.stack(features["real"]), net.name),
         "pairs": means(pairs),
     }
-
-
-def means(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of every figure over pictures."""
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def _scores(total: np.ndarray) -> dict[str, float | None]:

@@ -1,7 +1,8 @@
 """Judging a translator by its pictures: how near they come to the target's, how well they keep their labels, and, on
 the embedded world, how far they are from the exact translation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from pipeline.classes import TABLES
 from pipeline.engine.model import Model
 from pipeline.files import UserError, progress
 from pipeline.metrics import distribution
-from pipeline.metrics.paired import feature_distance, figures, psnr, ssim
+from pipeline.metrics.paired import feature_distance, figures, means, psnr, ssim
 from pipeline.metrics.segmentation import confusion, iou, mean, pixel_accuracy
 from pipeline.nets.perceptual import FeatureNet, feature_net
 from pipeline.scoring import predict
@@ -32,6 +33,12 @@ def _pictures(shards: ShardSet, most: int, label: str) -> Iterator[np.ndarray]:
         image = shards.read(i, ("image",)).image
         assert image is not None
         yield image
+
+
+def check_count(shards: ShardSet, what: str = "picture", hint: str = "") -> None:
+    """Distances between sets need two of each."""
+    if len(shards) < 2:
+        raise UserError(f"{shards.path} holds one {what}; distances need two or more{hint}")
 
 
 def descriptors(net: FeatureNet, shards: ShardSet, most: int) -> np.ndarray:
@@ -57,6 +64,8 @@ def likeness(
 
 def distances(translated: ShardSet, target: ShardSet, net: FeatureNet, most: int) -> dict[str, float]:
     """Frechet and kernel distance between translated and target pictures; the names carry network and counts."""
+    check_count(translated)
+    check_count(target)
     return distribution.distances(descriptors(net, translated, most), descriptors(net, target, most), net.name)
 
 
@@ -89,6 +98,11 @@ def preservation(judge: Model, source: ShardSet, translated: ShardSet, most: int
 def exactness(translated: ShardSet, perfect: ShardSet, network: str, file: str | None, most: int) -> dict[str, Any]:
     """PSNR (dB), SSIM and feature distance (sum over layers of mean absolute differences) to the exact translation."""
     net, rows = feature_net(network, file), []
+    named: dict[str, Callable[..., torch.Tensor]] = {
+        "psnr": psnr,
+        "ssim": ssim,
+        f"feature_distance_{network}": partial(feature_distance, net),
+    }
     with torch.inference_mode():
         for i in progress(spread_out(len(perfect), most), "exactness"):
             ours, exact = translated.read(i, ("image",)), perfect.read(i, ("image",))
@@ -97,6 +111,5 @@ def exactness(translated: ShardSet, perfect: ShardSet, network: str, file: str |
                     f"{translated.path} and {perfect.path} hold different samples; translate both again (dvc repro)"
                 )
             a, b = to_tensor(ours.image), to_tensor(exact.image)  # type: ignore[arg-type]
-            rows.append([float(figure) for figure in (psnr(a, b), ssim(a, b), feature_distance(net, a, b))])
-    means = np.mean(rows, axis=0).tolist()
-    return {"pictures": len(rows), **dict(zip(("psnr", "ssim", f"feature_distance_{network}"), means, strict=True))}
+            rows.append({name: float(figure(a, b)) for name, figure in named.items()})
+    return {"pictures": len(rows), **means(rows)}

@@ -6,10 +6,10 @@ import numpy as np
 from torch import nn
 
 from pipeline.engine.model import Model
-from pipeline.files import UserError, progress
-from pipeline.generation import means
-from pipeline.judging import descriptor, likeness, spread_out
+from pipeline.files import progress
+from pipeline.judging import check_count, descriptor, likeness, spread_out
 from pipeline.metrics import distribution
+from pipeline.metrics.paired import means
 from pipeline.nets.perceptual import FeatureNet
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
@@ -35,8 +35,7 @@ def judge(model: Model, shards: ShardSet, net: FeatureNet, lpips: nn.Module | No
     is, the floor to compare with. by_picture: [key, L1], the worst first.
     """
     places = spread_out(len(shards), most)
-    if len(places) < 2:
-        raise UserError(f"{shards.path} holds one pair; distances need two or more, so hold out more (pairs.val_share)")
+    check_count(shards, "pair", ", so hold out more (pairs.val_share)")
     features: dict[str, list[np.ndarray]] = {name: [] for name in ("given", "drawn", "true")}
     rows: dict[str, list[dict[str, float]]] = {"given": [], "drawn": []}
     for i in progress(places, f"pairs by {model.name}"):

@@ -1,5 +1,6 @@
 """Judging on held-out pairs: what is given, drawn and true is kept apart, and the untouched input stands beside it."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline import generation
 from pipeline.files import UserError, read_image, read_json
+from pipeline.judging import distances, exactness
 from pipeline.methods import pix2pix_pairs
+from pipeline.metrics.paired import means
 from pipeline.nets.perceptual import feature_net
 from pipeline.pairs import judge, sheet, triple
 from pipeline.sample import Sample
@@ -57,7 +61,7 @@ def pairs(tmp_path: Path) -> Make:
 
 
 def test_scores_stand_beside_those_of_the_untouched_input_and_the_worst_comes_first(pairs: Make) -> None:
-    scores = judge(model(), pairs(4), feature_net("lite0", None), 10)
+    scores = judge(model(), pairs(4), feature_net("lite0", None), None, 10)
     assert scores["pictures"] == 4 and scores["by_picture"][0][0] == "p3"
     assert [round(row[1] * 127.5) for row in scores["by_picture"]] == [20, 0, 0, 0]
     assert scores["untouched"]["pairs"]["l1"] == pytest.approx(45 / 127.5, rel=1e-4)
@@ -75,7 +79,22 @@ def test_backward_draws_the_image_from_its_pair(pairs: Make) -> None:
 
 def test_one_pair_has_no_distances(pairs: Make) -> None:
     with pytest.raises(UserError, match=r"holds one pair; distances need two or more, .* \(pairs.val_share\)"):
-        judge(model(), pairs(1), feature_net("lite0", None), 10)
+        judge(model(), pairs(1), feature_net("lite0", None), None, 10)
+
+
+def test_identical_pictures_have_no_psnr(pairs: Make) -> None:
+    shards = pairs(3)
+    same = exactness(shards, shards, "lite0", None, 10)
+    assert same["psnr"] is None and same["ssim"] == pytest.approx(1) and same["feature_distance_lite0"] == 0
+    assert means([{"psnr": math.inf}, {"psnr": 20.0}, {"psnr": 30.0}]) == {"psnr": 25.0}
+
+
+def test_one_picture_has_no_distances(pairs: Make) -> None:
+    net, one = feature_net("lite0", None), pairs(1)
+    with pytest.raises(UserError, match="holds one picture; distances need two or more"):
+        distances(one, one, net, 10)
+    with pytest.raises(UserError, match="holds one picture; distances need two or more"):
+        generation.judge(model(), model(), one, net, None, 10)
 
 
 def test_a_sheet_holds_rows_of_pictures_of_any_size() -> None:
@@ -87,7 +106,7 @@ def test_from_the_worlds_night_to_scores_and_sheets_and_to_a_persons_own_picture
     """The stages one after the other, as DVC runs them."""
     own = {"levels": 4, "generator_width": 4, "discriminator_width": 4, "discriminator_layers": 1}
     changes = {
-        "simulate": ["night"], "shard_pairs": ["pairs_train", "pairs_val"], "paired": {"pix2pix_pairs": [0]},
+        "simulate": [*tiny["simulate"], "night"], "shard_pairs": ["pairs_train", "pairs_val"], "paired": {"pix2pix_pairs": [0]},
         "world": {"night": 6}, "pairs": {"val_share": 0.4}, "pix2pix_pairs": own, "train": {"steps": 2},
     }  # fmt: skip
     write_params(tmp_path, merge(tiny, changes))

@@ -1,6 +1,8 @@
 """How far a picture is from the picture it should be; one figure a picture, all inputs N3HW in [-1, 1]."""
 
+import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +26,12 @@ def figures(
     if lpips:
         found["lpips_alex"] = lpips(picture, truth)
     return {name: float(figure) for name, figure in found.items()}
+
+
+def means(rows: Sequence[dict[str, float]]) -> dict[str, float | None]:
+    """The mean of every figure over pictures; an infinite PSNR, of identical pictures, is left out, and None is no figure."""
+    columns = {name: [row[name] for row in rows if math.isfinite(row[name])] for name in rows[0]}
+    return {name: sum(column) / len(column) if column else None for name, column in columns.items()}
 
 
 def lpips_net(alexnet: str | Path) -> nn.Module:
