@@ -1,6 +1,7 @@
 """Translating the whole synthetic set: new pictures under the old keys, with the old labels, instances and depth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from pipeline.files import UserError, read_image
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
 from pipeline.shards.order import uniforms
+from pipeline.shards.resize import picture_size, resize
 
 Translate = Callable[[int], Sample]
 
@@ -22,12 +24,13 @@ def handed_on(source: ShardSet, i: int) -> Sample:
 
 
 def rendered(source: ShardSet, perfect: Path, i: int) -> Sample:
-    """perfect_translation: the same scene in the target's look, from the folder that the simulator wrote."""
+    """perfect_translation: the same scene in the target's look, from the folder that the simulator wrote, scaled as the
+    source's shards are."""
     sample = source.read(i)
-    picture = read_image(perfect / "RGB" / f"{sample.key}.png")
-    if sample.image is None or picture.shape[:2] != sample.image.shape[:2]:
+    picture, size = read_image(perfect / "RGB" / f"{sample.key}.png"), picture_size(sample)
+    if list(picture.shape[:2]) != list(sample.meta.get("original_size", size)):
         raise UserError(f"{perfect}/RGB/{sample.key}.png has another size than its source; simulate both again")
-    return _with(sample, picture)
+    return replace(sample, image=resize(Sample(sample.key, picture), *size).image)
 
 
 def matched(
