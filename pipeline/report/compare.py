@@ -3,6 +3,7 @@ than the spread over seeds."""
 
 from typing import Any
 
+from pipeline.files import UserError
 from pipeline.report import words
 from pipeline.report.experiments import Experiment, find
 from pipeline.report.tables import Summary, Table, distance_names, summarise
@@ -15,6 +16,11 @@ ONE_SEED = "one seed: no spread known"
 def compare(first: str, second: str) -> str:
     """Text that compares two report folders, DVC experiments or git revisions; UserError for a wrong name."""
     a, b = find(first), find(second)
+    for one in (a, b):
+        if not one.table:
+            raise UserError(
+                f"{one.name} has no cells of a segmenter to compare; see its pairs.json and generation.json"
+            )
     before, after = ({(s.translator, s.segmenter): s for s in summarise(one.table)} for one in (a, b))
     heads = [_head("A", a), _head("B", b), *_tests(a.table, b.table)]
     pairs = [(" + ".join(pair), before.get(pair), after.get(pair)) for pair in dict.fromkeys([*before, *after])]

@@ -52,6 +52,14 @@ def test_other_figures_and_other_tests_are_said(
     assert "Not the same test: A dataset world_target, split val, pictures 3" in text
 
 
+def test_a_report_without_cells_is_a_sentence(built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "report")
+    (tmp_path / "report/table.json").write_text("[]")
+    for pair in ((built, tmp_path / "report"), (tmp_path / "report", built)):
+        with pytest.raises(UserError, match="report has no cells of a segmenter to compare; see its pairs.json"):
+            report.compare(*map(str, pair))
+
+
 def test_one_seed_has_no_spread(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
     report.build(params | {"seeds": [0]}, tree, tmp_path / "before")
     improve(tree, 0.2)
