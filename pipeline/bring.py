@@ -63,9 +63,9 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return target.layout, target.options()
     if name == pairs.name:
         return "pairs", pairs.options()
-    if name in params.get("sequences", ()):
+    if name in _listed(params, "sequences"):
         return "sequences", {"dev_share": 0.0}
-    if name in params.get("flow_pairs", ()):
+    if name in _listed(params, "flow_pairs"):
         return PAIRS, {}
     if name in LAYOUTS:
         return name, {}
@@ -79,7 +79,12 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def made_here(params: dict[str, Any]) -> set[str]:
     """Names in data/raw that the stage `simulate` writes."""
-    return {f"world_{part}" for part in params.get("simulate", ())}
+    return {f"world_{part}" for part in _listed(params, "simulate")}
+
+
+def _listed(params: dict[str, Any], name: str) -> list[str]:
+    """A list of params.yaml, which may be left out or empty."""
+    return params.get(name) or []
 
 
 def find(name: str) -> Path:
@@ -131,7 +136,7 @@ def _pairs(origin: Path) -> str:
 
 
 def _unused(name: str, params: dict[str, Any]) -> str:
-    if name in [*_used(params), *params.get("sequences", ()), *params.get("flow_pairs", ())]:
+    if name in [*_used(params), *_listed(params, "sequences"), *_listed(params, "flow_pairs")]:
         return ""
     return "\nparams.yaml does not use it yet: name it there under source, target or pairs, or take a preset"
 

@@ -34,9 +34,13 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     try:
-        content = YAML(typ="safe", pure=True).load(Path(path).read_text())
+        content = YAML(typ="safe", pure=True).load(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name a file of parameters, like params.yaml") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text; save it in that encoding") from None
     except YAMLError as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML: {where}") from None

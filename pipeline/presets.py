@@ -105,7 +105,10 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("name", help=f"one of {', '.join(names())}")
     made.add_argument(
-        "--force", action="store_true", default=bool(os.environ.get("FORCE")), help="overwrite hand edits"
+        "--force",
+        action="store_true",
+        default=os.environ.get("FORCE", "") not in ("", "0"),
+        help="overwrite hand edits",
     )
     given = made.parse_args()
     try:

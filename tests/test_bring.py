@@ -141,6 +141,11 @@ def test_what_the_parameters_do_not_use_is_said(place, camvid, params) -> None:
     assert "params.yaml" not in bring("camvid", camvid, params)
 
 
+def test_lists_that_were_left_empty_name_nothing(place, camvid, params) -> None:
+    params |= {"simulate": None, "sequences": None, "flow_pairs": None}
+    assert "camvid11" in bring("camvid", camvid, params)
+
+
 def test_something_else_in_its_place_is_left_alone(place, camvid, params) -> None:
     _write(place / "data/raw/camvid/CamVid/train/mine.png", b"my only copy")
     before = contents(place / "data")

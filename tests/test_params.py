@@ -125,6 +125,15 @@ def test_a_missing_or_empty_file_is_a_sentence(tmp_path):
         load(tmp_path / "params.yaml")
 
 
+def test_a_file_in_another_encoding_and_a_folder_are_sentences(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_bytes("seeds: [0] # größer\n".encode("latin-1"))
+    with pytest.raises(UserError, match="params.yaml is not UTF-8 text"):
+        load(tmp_path / "params.yaml")
+    monkeypatch.setenv("SIM2STREET_PARAMS", str(tmp_path))
+    with pytest.raises(UserError, match="is a folder; name a file of parameters"):
+        load()
+
+
 def test_a_block_that_is_no_mapping_is_a_sentence():
     with pytest.raises(UserError, match="device"):
         block({"device": 3}, "device", DeviceSettings)

@@ -70,6 +70,14 @@ def test_hand_edits_are_left_alone_and_the_diff_is_told(folder):
     assert read_yaml("params.yaml")["train"]["gamma"] == 0.1
 
 
+@pytest.mark.parametrize(("value", "code"), [("", 2), ("0", 2), ("1", 0)])
+def test_force_is_on_where_it_says_so(folder, monkeypatch, value, code):
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("gamma: 0.1", "gamma: 0.25"))
+    monkeypatch.setenv("FORCE", value)
+    assert run_apart(folder, "-m", "pipeline.presets", "tiny").code == code
+
+
 def test_comments_and_layout_are_no_hand_edits_of_values(folder):
     params = Path("params.yaml")
     params.write_text("# my own remark\n" + params.read_text())
