@@ -197,6 +197,10 @@ def test_other_stages_list_the_blocks_that_they_read():
             assert read == listed, difference(f"params of the stages of {file.name}", read, listed)
 
 
+def test_simulate_lists_all_of_the_world_but_what_changes_no_byte():
+    assert declared_params(STAGES["simulate"]) == {*leaves(PARAMS["world"], "world")} - {"world.workers"}
+
+
 def blocks_read(file: Path) -> set[str]:
     """The blocks that a file asks for: block(params, "NAME", model)."""
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
