@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.report import words
+from pipeline.report.compare import ONE_SEED
 from pipeline.report.results import NONE, Results
 from pipeline.report.tables import Gap, Summary, Table
 
@@ -46,19 +47,22 @@ def _best(summaries: list[Summary], marks: Gap) -> str:
     if not ranked or marks.none is None:
         return ""
     best = max(ranked, key=lambda s: s.mean["miou"] or 0.0)
-    gain = words.points((best.mean["miou"] or 0.0) - marks.none)
+    surplus, known = (best.mean["miou"] or 0.0) - marks.none, f" ({ONE_SEED})" if best.seeds == 1 else ""
+    if surplus <= 0:
+        return f"No translator without target labels is above source-only{known}."
+    gain = words.points(surplus)
     share = "" if best.gap_closed is None else f", {100 * best.gap_closed:.0f} % of the gap to the oracle"
     reached = words.percent(best.mean["miou"], best.spread["miou"])
-    return f"Best without target labels: {best.name} with {reached} % mIoU, {gain} points against source-only{share}."
+    return f"Best without target labels: {best.name} with {reached} % mIoU, {gain} points against source-only{share}{known}."
 
 
 def _split(marks: Gap) -> str:
-    width = marks.width()
+    width, middle = marks.width(), marks.middle()
     if width is None:
         return "The gap is not known: it takes source_only on untranslated pictures, and an oracle that is above it."
-    if marks.perfect is None or marks.none is None:
+    look = marks.closed(middle)
+    if look is None:
         return f"The gap between source-only and the oracle is {100 * width:.1f} points."
-    look = (marks.perfect - marks.none) / width
     return (
         f"Of the gap of {100 * width:.1f} points, appearance explains {100 * look:.0f} % (what a perfect translation "
         f"closes) and layout {100 * (1 - look):.0f} %."

@@ -36,6 +36,12 @@ class Gap:
             return None
         return self.oracle - self.none
 
+    def middle(self) -> float | None:
+        """Where appearance ends and layout begins: the perfect translation, if it lies between source-only and oracle."""
+        if self.width() is None or self.none is None or self.perfect is None or self.oracle is None:
+            return None
+        return self.perfect if self.none <= self.perfect <= self.oracle else None
+
 
 @dataclass(frozen=True)
 class Summary:
