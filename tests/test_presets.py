@@ -8,7 +8,7 @@ import pytest
 from pipeline import presets
 from pipeline.files import UserError
 from pipeline.params import read_yaml
-from stages.validate import check
+from stages.validate import WEIGHT_FILES, check
 from tests.commands import run_apart
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +44,14 @@ def test_comments_and_readable_lists_survive(folder, name):
     text = Path("params.yaml").read_text()
     assert "# SPIGAN: adversarial" in text and "crop: [" in text
     assert max(map(len, text.splitlines())) <= 140
+
+
+def test_the_documents_tell_of_every_preset_and_every_file_of_weights():
+    text = (ROOT / "docs/presets.md").read_text()
+    listed = [line.split("`")[1] for line in text.partition("## ")[0].splitlines() if line.startswith("| `")]
+    assert sorted(listed) == NAMES
+    weights = text.partition("## Weight files")[2].partition("## ")[0]
+    assert all(f"`{key}`" in weights for key in WEIGHT_FILES)
 
 
 def test_switching_between_presets_needs_no_force(folder):
