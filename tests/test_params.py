@@ -20,6 +20,12 @@ def params() -> dict[str, Any]:
     return copy.deepcopy(read_yaml(DEFAULT))
 
 
+def switch_off(params, name):
+    params["translators"][name] = []
+    for listed in (params["cells"]["source_only"], params["exactness"]):
+        listed[:] = [other for other in listed if other != name]
+
+
 def only(params: dict[str, Any]) -> str:
     """The one sentence that `validate` has about the parameters."""
     sentences = check(params)
@@ -302,11 +308,16 @@ def test_every_data_set_that_is_not_there_is_told_before_anything_runs(params, t
         ("simgan", {"train": {"batch": 1}}, "needs a batch of 2 or more and a history of half of it, not 1 and 200"),
         ("simgan", {"history": 1, "train": {"batch": 8}}, "not 8 and 1; set simgan.train.batch and simgan.history"),
         ("simgan", {"refiner_warmup": 750}, "simgan warms up for 800 steps"),
-        ("cyclegan", dict.fromkeys(("adversarial", "cycle_forward", "cycle_backward"), 0.0), "has no loss left"),
+        (
+            "cyclegan",
+            dict.fromkeys(("adversarial", "cycle_forward", "cycle_backward", "identity"), 0.0),
+            "no loss left",
+        ),
         ("cyclegan", {"identity": 0.5, "cycle_forward": 0.0}, "set identity to 0 too"),
     ],
 )
 def test_what_cannot_train_is_told_where_it_is_switched_on(params, name, own, words):
+    switch_off(params, name)
     params[name] |= own
     assert check(params) == []
     params["translators"][name] = [0]
@@ -386,11 +397,11 @@ def test_a_source_without_depth_trains_no_spigan(params):
 def test_devices_share_every_batch(params):
     params["device"]["devices"] = 4
     params["spigan"]["train"] = {"batch": 4}
-    params["translators"]["cyclegan"] = [0]
     assert only(params) == (
         "params.yaml: cyclegan.train.batch is 2, which device.devices, 4, cannot share; choose a multiple"
     )
-    params["translators"]["cyclegan"], params["segment"]["batch"] = [], 6
+    switch_off(params, "cyclegan")
+    params["segment"]["batch"] = 6
     assert "segment.batch is 6" in only(params)
 
 
