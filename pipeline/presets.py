@@ -44,7 +44,10 @@ def _overlay(content: Any, overlay: dict[str, Any], name: str, place: str) -> No
             if not isinstance(value, dict):
                 raise UserError(f"presets/{name}.yaml: {key} is a mapping of names to lists; see presets/default.yaml")
             value = {**dict.fromkeys(content[key], []), **value}
-        if isinstance(value, dict) and content[key] and key not in SWITCHED:  # {}: what differs for a method, any keys
+        free = bool(place) and key == "train"  # what differs for a method: any keys of the block train
+        if free and isinstance(value, dict):
+            value = {**content[key], **value}
+        if isinstance(value, dict) and not free and key not in SWITCHED:
             _overlay(content[key], value, name, f"{place}{key}.")
         else:
             content[key] = _short(value)
