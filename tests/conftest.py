@@ -14,7 +14,8 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "night": 4, "workers": 1},
     "shard": {"samples_per_shard": 3},
     "device": {"accelerator": "cpu", "threads": 1},
-    "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32]},
+    "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32], "lr": 2e-4, "delta": 0.33},
+    "spigan": {"discriminator_norm": "instance", "discriminator_lr": None},
     "segment": {"steps": 6, "tick": 2, "batch": 2, "crop": [32, 64]},
 }
 

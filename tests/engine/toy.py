@@ -33,11 +33,12 @@ TOY: dict[str, Any] = {
     "segment": RUN | {"lr": 2e-3, "schedule": "poly", "weight_decay": 1e-4, "net": "small", "width": 8, "vgg16": None},
     "spigan": {
         "generator_width": 8, "generator_blocks": 1, "upsampling": "resize", "discriminator_width": 8,
-        "discriminator_layers": 2, "task_net": "small", "task_width": 8, "task_lr": 1e-3, "vgg16": None,
+        "discriminator_layers": 2, "discriminator_norm": "instance", "discriminator_lr": None, "task_net": "small", "task_width": 8, "task_lr": 1e-3, "vgg16": None,
         "features": "lite0", "features_file": None, "depth": "log", "depth_reach": 100.0,
     },
     "cyclegan": {
         "generator_width": 8, "generator_blocks": 1, "discriminator_width": 8, "discriminator_layers": 2, "pool": 3,
+        "discriminator_norm": "instance", "discriminator_lr": None,
         "identity": 0.5,
     },
     "spade": {

@@ -193,7 +193,7 @@ def test_what_a_label_model_needs_is_said(tmp_path):
     assert "gone is not a folder of instance maps" in told("--labels", "maps", "--instances", "gone")
     sentence = told("--labels", "maps")
     assert "a.png holds ids 40, but cityscapes35 has 0 to 34, and 255 for void" in sentence
-    assert "b.png has 3 channel(s) of 8 bits, one of 8 bits was expected" in sentence
+    assert "b.png has 3 channel(s) of 8 bits; one of 8 bits was expected" in sentence
     loaded(tmp_path, ResnetGenerator(4, 1).state_dict(), "cyclegan")
     assert "a cyclegan model does not use --classes" in told("--images", "maps", "--classes", "cityscapes19")
 
