@@ -125,7 +125,7 @@ def running_server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, set_tracking_uri
         from mlflow.server import app
         from werkzeug.serving import make_server
 
@@ -140,6 +140,7 @@ def running_server(made_store: Path, tmp_path_factory: pytest.TempPathFactory) -
         uri = f"http://127.0.0.1:{running.server_port}"
         patch.setenv("MLFLOW_TRACKING_URI", "")  # at its first request the application sets it, for its whole process
         MlflowClient(uri).search_experiments()
+        set_tracking_uri(None)  # or that address would be everybody's in this process
         yield uri
         running.shutdown()
         thread.join()
