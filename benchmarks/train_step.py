@@ -20,7 +20,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline.params import load
+from pipeline.presets import merged
 
 SPEEDUPS = ("channels_last", "bf16", "compile", "fused", "joined")
 BASELINE = "float32"
@@ -208,7 +211,7 @@ def _cell(row: dict[str, Any]) -> str:
 def main(given: argparse.Namespace) -> None:
     from pipeline.methods import method_module, method_names
 
-    params, rows = load(given.params), []
+    params, rows = YAML(typ="safe").load(merged(given.preset)) if given.preset else load(), []
     for method in given.methods or [name for name in method_names() if hasattr(method_module(name), "build")]:
         found = rows_of(method, params, given)
         rows += found
@@ -234,7 +237,7 @@ def answer(order: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--methods", nargs="+", help="all that are trained")
-    made.add_argument("--params", type=Path, help="params.yaml, or a preset: widths, batch, crop")
+    made.add_argument("--preset", help="whose widths, batch and crop; without it params.yaml's")
     made.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of a crop")
     made.add_argument("--batch", type=int)
     made.add_argument("--speedups", nargs="*", default=list(SPEEDUPS), choices=SPEEDUPS)
