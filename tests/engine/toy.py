@@ -58,7 +58,8 @@ TOY: dict[str, Any] = {
         "projector_width": 8,
     },
     "simgan": {
-        "refiner_width": 8, "refiner_blocks": 1, "history": 3, "refiner_warmup": 0, "discriminator_warmup": 0,
+        "refiner_width": 8, "refiner_blocks": 1, "history": 3, "regularisation": 1.0, "refiner_warmup": 0,
+        "discriminator_warmup": 0,
     },
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
