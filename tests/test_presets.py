@@ -100,7 +100,7 @@ def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder)
     presets.apply("mine")
     params = read_yaml("params.yaml")
     assert params["cells"] == {"source_only": ["none"], "oracle": []}
-    assert params["cyclegan"]["train"] == {"steps": 8}
+    assert params["cyclegan"]["train"] == {"batch": 1, "steps": 8}
     assert params["world"]["sequences"]["count"] == 1 and "length" in params["world"]["sequences"]
 
 

@@ -83,6 +83,7 @@ METHODS = [name for name in method_names() if hasattr(method_module(name), "buil
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The resolved parameters of a method."""
     default = read_yaml(ROOT / "presets/default.yaml")
+    default["cyclegan"]["train"] = {}  # toys of one batch size
     return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
 
 
