@@ -398,7 +398,7 @@ def test_devices_share_every_batch(params):
     params["device"]["devices"] = 4
     params["spigan"]["train"] = {"batch": 4}
     assert only(params) == (
-        "params.yaml: cyclegan.train.batch is 2, which device.devices, 4, cannot share; choose a multiple"
+        "params.yaml: cyclegan.train.batch is 1, which device.devices, 4, cannot share; choose a multiple"
     )
     switch_off(params, "cyclegan")
     params["segment"]["batch"] = 6
