@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.classes import IGNORE
 from pipeline.files import UserError, read_image
 from pipeline.sample import Sample
 from pipeline.shards.index import ShardSet
@@ -90,10 +91,9 @@ def drawn_from(model: Any, sample: Sample) -> list[Any]:
 
     None for a part that may be absent ("instance?") where the sample lacks it, or the model was trained without it.
     """
-    device = next(model.nets.parameters()).device
     wanted = reads(model)
     known = [name for name in wanted if not name.endswith("?") or name[:-1] in model.optional]
-    return [_part(sample, name, device) if name in known else None for name in wanted]
+    return [_part(model, sample, name) if name in known else None for name in wanted]
 
 
 def reads(model: Any) -> tuple[str, ...]:
@@ -101,14 +101,18 @@ def reads(model: Any) -> tuple[str, ...]:
     return tuple(model.params.get("imported", {}).get("reads", getattr(model.module, "READS", ("image",))))
 
 
-def _part(sample: Sample, name: str, device: Any) -> Any:
+def _part(model: Any, sample: Sample, name: str) -> Any:
     import torch
 
-    plane = getattr(sample, name.rstrip("?"))
+    plane, device = getattr(sample, name.rstrip("?")), next(model.nets.parameters()).device
     if plane is None and name.endswith("?"):
         return None
     if plane is None:
         raise UserError(f"sample '{sample.key}' has no {name}, which this translator draws from")
+    if name == "label" and ((plane >= len(model.classes)) & (plane != IGNORE)).any():
+        raise UserError(
+            f"sample '{sample.key}' has ids that are none of {model.classes.name}, which {model.name} draws from"
+        )
     return to_tensor(plane, device) if name == "image" else torch.from_numpy(plane.astype(np.int64))[None].to(device)
 
 

@@ -8,6 +8,7 @@ python -m stages.translate --model models/translators/spade/0 --labels PATH [--i
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,12 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     own = {block_name: params[block_name] for block_name in module.BLOCKS}
     if module.ABILITY == "translator":
         from pipeline.engine.model import load_model
+        from pipeline.label_spaces import id_table
 
         model = load_model(f"models/translators/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
         device = _device(model).type
-        make, inputs = partial(_through_net, model, source), [source.digest, model.fingerprint, device]
+        ids = id_table(source.classes, model.classes.name)
+        make, inputs = partial(_through_net, model, source, ids), [source.digest, model.fingerprint, device]
     elif module.ABILITY == "rival":
         make, inputs = rival(name, module, own, seed, source), [source.digest]
     else:
@@ -74,12 +77,14 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     )
 
 
-def _through_net(model: Any, source: Any, i: int) -> Any:
+def _through_net(model: Any, source: Any, ids: Any, i: int) -> Any:
+    """Sample i with a new picture. The model sees labels in its own ids (`ids`: from the source's to those of the data set
+    that it was trained on); the sample keeps its own."""
     from pipeline.translation import drawn
 
     sample = source.read(i)
-    sample.image = drawn(model, sample)
-    return sample
+    seen = sample if sample.label is None else replace(sample, label=ids[sample.label])
+    return replace(sample, image=drawn(model, seen))
 
 
 def _device(model: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from pipeline.classes import TABLES
+from pipeline.classes import TABLES, ClassTable
 from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.loop import Run
 from pipeline.engine.model import save_model
@@ -111,15 +111,15 @@ def start(
     return Run(build(name, changes, seed), settings, over or fabric(), Checkpoints(name, "toy", scratch), seed)
 
 
-def write_model(name: str, out: Path) -> Any:
+def write_model(name: str, out: Path, classes: ClassTable = CLASSES) -> Any:
     """The directory of an untrained model; its nets."""
     resolved = params(name)
-    nets = method_module(name).exported(resolved, len(CLASSES))
+    nets = method_module(name).exported(resolved, len(classes))
     random = torch.Generator().manual_seed(0)
     for key, value in nets.state_dict().items():
         if value.is_floating_point():  # variances are not negative
             value.copy_((torch.rand(value.shape, generator=random) - (0 if key.endswith("var") else 0.5)) / 4)
-    save_model(out, name, nets, resolved, CLASSES.name, "f" * 64, "# card\n")
+    save_model(out, name, nets, resolved, classes.name, "f" * 64, "# card\n")
     return nets.eval()
 
 
