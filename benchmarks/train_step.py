@@ -5,17 +5,21 @@
 
 Each method is trained in float32, without any speed-up, and once with each of them, by the engine's own Run and step on
 drawn pictures: reading data costs nothing here. Each training is a process of its own, so that peak memory is its own. Its
-first steps warm up; their losses are compared with those without the speed-up. Then medians over rounds of steps.
+first steps warm up; their losses are compared with those without the speed-up. Then the two take turns, a round of steps
+each, so that a machine that slows down does so for both; the median of the rounds' ratios is told.
 A cell says: times as fast, peak memory, largest relative difference of a loss, and "!" where that is above the tolerance.
 """
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,8 +41,9 @@ class NotRun(Exception):
 # -- one training, in a process of its own ------------------------------------------------------------------------
 
 
-def measure(order: dict[str, Any]) -> dict[str, Any]:
-    """Losses of the first steps, images/s and peak memory of one method with some speed-ups."""
+def serve(order: dict[str, Any]) -> None:
+    """Prints what the first steps of one method with some speed-ups were; then, for each line that it is sent, the seconds
+    of a step in a round of steps; at the end of lines its peak memory."""
     import torch
 
     from pipeline.engine.checkpoint import Checkpoints
@@ -71,18 +76,25 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
         of += [step(n) for n in range(steps)]
         if fabric.device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - began
+        return (time.perf_counter() - began) / steps
 
     first: list[dict[str, torch.Tensor]] = []
-    warm = seconds(order["first"], first)
-    rounds = [seconds(order["steps"], []) / order["steps"] for _ in range(order["rounds"])]
-    return {
-        "images_per_s": settings.batch / statistics.median(rounds),
-        "peak_mb": peak_mb(fabric),
-        "first_steps_s": warm,
-        "losses": [{name: float(value) for name, value in losses.items()} for losses in first],
-        "device": describe(fabric),
-    }
+    warm = seconds(order["first"], first) * order["first"]
+    say(
+        {
+            "losses": [{name: float(value) for name, value in losses.items()} for losses in first],
+            "first_steps_s": warm,
+            "batch": settings.batch,
+            "device": describe(fabric),
+        }
+    )
+    for _ in sys.stdin:
+        say(seconds(order["steps"], []))
+    say({"peak_mb": peak_mb(fabric)})
+
+
+def say(what: Any) -> None:
+    print(json.dumps(what), flush=True)
 
 
 def resolved_params(order: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +129,7 @@ def drawn(domains: dict[str, tuple[str, ...]], settings: Any, n: int, device: An
         made[domain] = Batch(domain, [str(p) for p in positions], positions)
         image = torch.rand(size[0], 3, *size[1:], generator=random) * 2 - 1
         have = {"image": image.to(device), "label": label, "instance": label, "depth": label[:, None] + 2.0}
+        have["paired"] = have["image"]
         for part in parts:
             setattr(made[domain], part.rstrip("?"), have[part.rstrip("?")])
     return SimpleNamespace(**made)
@@ -145,16 +158,51 @@ def speed_up(run: Any, batches: list[Any], chosen: list[str]) -> None:
 # -- all of them --------------------------------------------------------------------------------------------------
 
 
-def apart(order: dict[str, Any], minutes: float) -> dict[str, Any]:
-    """`measure` in a fresh process; {"not_run": reason} where it cannot be."""
-    command = [sys.executable, "-m", "benchmarks.train_step", "--order", json.dumps(order)]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60 * minutes)
-    except subprocess.TimeoutExpired:
-        return {"not_run": f"not done after {minutes:g} minutes"}
-    if ended.returncode:
-        return {"not_run": f"its process ended with {ended.returncode}: {ended.stderr.strip()[-200:]}"}
-    return json.loads(ended.stdout.splitlines()[-1])
+class Training:
+    """`serve` in a fresh process. Where it cannot go on, `reason` says why."""
+
+    def __init__(self, order: dict[str, Any], minutes: float) -> None:
+        command = [sys.executable, "-m", "benchmarks.train_step", "--order", json.dumps(order)]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
+        self.minutes, self.reason = minutes, ""
+        self.first = self._answer() or {}
+        self.reason = self.first.get("not_run", self.reason)
+
+    def round(self) -> float:
+        """Seconds of a step; nan where it has ended."""
+        if self.reason:
+            return math.nan
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            print(file=self.process.stdin, flush=True)
+        answer = self._answer()
+        return math.nan if answer is None else answer
+
+    def end(self) -> dict[str, Any]:
+        """What it says at its end: {"peak_mb": ...}."""
+        assert self.process.stdin
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        answer = None if self.reason else self._answer()
+        self.process.wait()
+        return answer or {}
+
+    def _answer(self) -> Any:
+        """Its next line; None where it ended, or was ended because it took too long."""
+        late = threading.Timer(60 * self.minutes, self.process.kill)
+        late.start()
+        assert self.process.stdout
+        line, done = self.process.stdout.readline(), not late.finished.is_set()
+        late.cancel()
+        if line:
+            return json.loads(line)
+        self.errors.seek(0)
+        ended = f"its process ended with {self.process.wait()}: {self.errors.read().strip()[-200:]}"
+        self.reason = ended if done else f"not done after {self.minutes:g} minutes"
+        return None
 
 
 def difference(losses: list[dict[str, float]], wanted: list[dict[str, float]]) -> float:
@@ -165,27 +213,38 @@ def difference(losses: list[dict[str, float]], wanted: list[dict[str, float]]) -
 
 
 def rows_of(method: str, params: dict[str, Any], given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The baseline, each speed-up, and together those that were faster with equal losses."""
-    keys = ("size", "batch", "first", "steps", "rounds")
+    """The baseline, each speed-up beside it, and together those that were faster with equal losses."""
+    keys = ("size", "batch", "first", "steps")
     order = {"method": method, "params": params, "device": params["device"]} | {key: vars(given)[key] for key in keys}
-    base = {"method": method, "setting": BASELINE} | apart(order | {"speedups": []}, given.minutes)
-    rows = [base]
+    base, rows, of_base = Training(order | {"speedups": []}, given.minutes), [], [math.nan]
 
     def add(name: str, speedups: list[str]) -> None:
-        row = {"method": method, "setting": name} | apart(order | {"speedups": speedups}, given.minutes)
-        if "losses" in row:
-            row["times"] = row["images_per_s"] / base["images_per_s"]
-            row["difference"] = difference(row["losses"], base["losses"])
+        other = Training(order | {"speedups": speedups}, given.minutes)
+        pairs = [(base.round(), other.round()) for _ in range(given.rounds)]
+        row = {"method": method, "setting": name} | other.first | other.end()
+        if other.reason:
+            row |= {"not_run": other.reason}
+        else:
+            of_base.extend(ours for ours, _ in pairs)
+            row["images_per_s"] = row["batch"] / statistics.median(theirs for _, theirs in pairs)
+            row["times"] = statistics.median(ours / theirs for ours, theirs in pairs)
+            row["difference"] = difference(row["losses"], base.first["losses"])
             row["equal"] = row["difference"] <= given.tolerance  # false for nan too
         rows.append(row)
 
-    if "losses" in base:
+    if not base.reason:
         for name in given.speedups:
             add(name, [name])
-        good = [row["setting"] for row in rows[1:] if row.get("equal") and row["times"] > 1]
+        good = [row["setting"] for row in rows if row.get("equal") and row["times"] > 1]
         if len(good) > 1:
             add("+".join(good), good)
-    return rows
+    row = {"method": method, "setting": BASELINE} | base.first | base.end()
+    if base.reason:
+        row |= {"not_run": base.reason}
+    else:
+        known = [seconds for seconds in of_base if seconds == seconds] or [base.first["first_steps_s"] / given.first]
+        row["images_per_s"] = row["batch"] / statistics.median(known)
+    return [row, *rows]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -224,14 +283,14 @@ def main(given: argparse.Namespace) -> None:
         )
 
 
-def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """`measure`, or the first line of what stood against it."""
+def answer(order: dict[str, Any]) -> None:
+    """`serve`, or the first line of what stood against it."""
     try:
-        return measure(order)
+        serve(order)
     except NotRun as reason:
-        return {"not_run": str(reason)}
+        say({"not_run": str(reason)})
     except Exception as error:  # whatever a compiler, a kernel or the memory says is the answer
-        return {"not_run": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"}
+        say({"not_run": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"})
 
 
 if __name__ == "__main__":
@@ -244,12 +303,12 @@ if __name__ == "__main__":
     made.add_argument("--first", type=int, default=5, help="steps whose losses are compared; they warm up")
     made.add_argument("--steps", type=int, default=10, help="of a round")
     made.add_argument("--rounds", type=int, default=5)
-    made.add_argument("--minutes", type=float, default=10.0, help="at most, for one training")
+    made.add_argument("--minutes", type=float, default=10.0, help="at most, for the first steps, and for a round")
     made.add_argument("--tolerance", type=float, default=1e-2, help="of the losses' relative differences")
     made.add_argument("--out", type=Path, help="JSON of all rows")
     made.add_argument("--order", type=json.loads, help=argparse.SUPPRESS)  # one training, in this process
     chosen = made.parse_args()
     if chosen.order:
-        print(json.dumps(answer(chosen.order)))
+        answer(chosen.order)
     else:
         main(chosen)
