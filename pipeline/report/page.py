@@ -167,8 +167,8 @@ def _beside_published(summaries: list[Summary]) -> dict[str, Summary]:
 
 
 def _best_per_class(summaries: list[Summary]) -> dict[str, float]:
-    """The highest IoU of each class among the rows that may be ranked."""
+    """The highest IoU of each class among the rows that may be ranked; none where all are shown as 0.0."""
     ranked = [s for s in summaries if not s.apart]
     names = dict.fromkeys(name for s in summaries for name in s.iou)
     found = {name: [v for s in ranked if (v := s.iou.get(name)) is not None] for name in names}
-    return {name: max(values) for name, values in found.items() if values}
+    return {name: max(values) for name, values in found.items() if values and max(values) >= 0.0005}

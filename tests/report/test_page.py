@@ -7,6 +7,7 @@ import subprocess
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from pipeline import report
 from pipeline.report import gallery, plots, published, sheets, words
+from pipeline.report.page import _best_per_class
 
 CHROMIUM = Path("/usr/bin/chromium")
 VOID = {"meta", "link", "img", "input", "br", "wbr"}
@@ -261,3 +263,11 @@ def test_without_cells_the_page_shows_pictures(tree: Path, params: dict[str, Any
     assert "nothing is scored" in text and "translated by spigan" in text and "loss/G.gan" in text
     assert 'id="gap"' not in text and 'href="#gap"' not in text
     assert json.loads((tmp_path / "report/table.json").read_text()) == []
+
+
+def test_a_class_that_nobody_finds_has_no_best_row():
+    rows = [
+        SimpleNamespace(apart=False, iou={"road": 0.8, "fence": 0.0004, "bus": None}),
+        SimpleNamespace(apart=True, iou={"road": 0.9, "fence": 0.2, "bus": 0.1}),
+    ]
+    assert _best_per_class(rows) == {"road": 0.8}
