@@ -216,7 +216,8 @@ def rows_of(method: str, params: dict[str, Any], given: argparse.Namespace) -> l
     """The baseline, each speed-up beside it, and together those that were faster with equal losses."""
     keys = ("size", "batch", "first", "steps")
     order = {"method": method, "params": params, "device": params["device"]} | {key: vars(given)[key] for key in keys}
-    base, rows, of_base = Training(order | {"speedups": []}, given.minutes), [], [math.nan]
+    base, rows = Training(order | {"speedups": []}, given.minutes), []
+    of_base = [base.round() for _ in range(given.rounds)]
 
     def add(name: str, speedups: list[str]) -> None:
         other = Training(order | {"speedups": speedups}, given.minutes)
@@ -242,8 +243,7 @@ def rows_of(method: str, params: dict[str, Any], given: argparse.Namespace) -> l
     if base.reason:
         row |= {"not_run": base.reason}
     else:
-        known = [seconds for seconds in of_base if seconds == seconds] or [base.first["first_steps_s"] / given.first]
-        row["images_per_s"] = row["batch"] / statistics.median(known)
+        row["images_per_s"] = row["batch"] / statistics.median(of_base)
     return [row, *rows]
 
 
