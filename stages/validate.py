@@ -25,7 +25,7 @@ LISTS = (
     "shard_pairs", "paired",
 )  # fmt: skip
 
-WEIGHT_FILES = ("vgg16", "features_file", "network_file", "lpips_alexnet")  # keys of any block
+WEIGHT_FILES = ("vgg16", "resnet101", "features_file", "network_file", "lpips_alexnet")  # keys of any block
 PAIR_SETS = list(PAIR_SPLITS)
 
 
@@ -207,11 +207,11 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
     """What the methods that will be trained have to say about their parameters."""
     from pipeline.engine.session import resolve
 
-    seeds, devices = params["translators"] | params["paired"], block(params, "device", DeviceSettings).devices
-    found = []
+    chosen = params["translators"] | params["paired"] | params["cells"]
+    devices, found = block(params, "device", DeviceSettings).devices, []
     if any(params["cells"].values()):
         found += _check_batch("segment", block(params, "segment", SegmentSettings).batch, devices)
-    for name, module in [(name, method_module(name)) for name, own_seeds in seeds.items() if own_seeds]:
+    for name, module in [(name, method_module(name)) for name, listed in chosen.items() if listed]:
         if not hasattr(module, "build"):
             continue
         if "depth" in module.DOMAINS.get("source", ()) and block(params, "source", SourceSettings).depth == "none":
@@ -223,7 +223,8 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
         except UserError as error:  # in a method's own `train`, which only the merged block shows
             found.append(str(error))
         else:
-            found += _check_batch(f"{name}.train", resolved["train"]["batch"], devices)
+            if "train" in resolved:
+                found += _check_batch(f"{name}.train", resolved["train"]["batch"], devices)
             found += module.check(resolved) if hasattr(module, "check") else []
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 

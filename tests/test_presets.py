@@ -99,7 +99,8 @@ def test_what_is_chosen_by_name_is_replaced_whole_and_the_rest_is_merged(folder)
     )
     presets.apply("mine")
     params = read_yaml("params.yaml")
-    assert params["cells"] == {"source_only": ["none"], "oracle": []}
+    assert {name: arms for name, arms in params["cells"].items() if arms} == {"source_only": ["none"]}
+    assert set(params["cells"]) == set(read_yaml("presets/default.yaml")["cells"])
     assert params["cyclegan"]["train"] == {"batch": 1, "steps": 8}
     assert params["world"]["sequences"]["count"] == 1 and "length" in params["world"]["sequences"]
 

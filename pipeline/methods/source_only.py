@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from pipeline.engine.settings import SegmentSettings
 from pipeline.engine.step import Update, mean_over_ranks
+from pipeline.files import UserError
 from pipeline.losses import cross_entropy, labelled_pixels
+from pipeline.nets import deeplab_v2
+from pipeline.nets.deeplab_v2 import DeepLabV2
 from pipeline.nets.segmenters import new_segmenter, segmenter
 
 ABILITY = "segmenter"
@@ -26,13 +29,10 @@ class Supervised:
 
     def __init__(self, settings: SegmentSettings, classes: int, seed: int, domain: str) -> None:
         self.settings, self.domain = settings, domain
-        random = torch.Generator().manual_seed(seed)
-        net = new_segmenter(settings.net, classes, settings.width, random, settings.vgg16)
-        self.nets = nn.ModuleDict({"S": net})
+        self.nets = nn.ModuleDict({"S": new_net(settings, classes, torch.Generator().manual_seed(seed))})
 
     def optimizers(self) -> dict[str, Optimizer]:
-        parameters = [p for p in self.nets.parameters() if p.requires_grad]
-        return {"segmenter": AdamW(parameters, self.settings.lr, weight_decay=self.settings.weight_decay)}
+        return {"segmenter": optimizer(self.nets["S"], self.settings)}
 
     def step(self, batch: Any) -> Iterator[Update]:
         given = getattr(batch, self.domain)
@@ -46,13 +46,51 @@ class Supervised:
         """Nothing but the net and its optimizer is state."""
 
 
+def empty_net(settings: SegmentSettings, classes: int, auxiliary: bool = False) -> nn.Module:
+    """The net of the block `segment`, with a second head where `auxiliary`; its weights are to be drawn or loaded."""
+    if settings.net != "deeplab_v2":
+        return segmenter(settings.net, classes, settings.width, auxiliary)
+    frozen = settings.batch_norm == "frozen"
+    return DeepLabV2(classes, settings.width, auxiliary, settings.aspp, frozen, settings.align_corners)
+
+
+def new_net(settings: SegmentSettings, classes: int, random: torch.Generator, auxiliary: bool = False) -> nn.Module:
+    """The net of the block `segment` with its first weights, drawn and, where a file is named, read."""
+    if settings.net != "deeplab_v2":
+        if settings.resnet101:
+            raise UserError(
+                f"resnet101 weights fit deeplab_v2 alone, not {settings.net}; set segment.resnet101 to null"
+            )
+        return new_segmenter(settings.net, classes, settings.width, random, settings.vgg16, auxiliary)
+    if settings.vgg16:
+        raise UserError("vgg16 weights fit fcn8s alone, not deeplab_v2; set segment.vgg16 to null")
+    net = empty_net(settings, classes, auxiliary)
+    assert isinstance(net, DeepLabV2)
+    deeplab_v2.init_as_published(net, random)
+    if settings.resnet101:
+        deeplab_v2.load_backbone(net, settings.resnet101)
+    return net
+
+
+def optimizer(net: nn.Module, settings: SegmentSettings) -> Optimizer:
+    """One for all that learns in a segmenter; under SGD the heads of a DeepLab learn ten times as fast (AdaptSegNet)."""
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    if settings.optimizer == "adamw":
+        return AdamW(parameters, settings.lr, weight_decay=settings.weight_decay)
+    heads = net.head_parameters() if isinstance(net, DeepLabV2) else []
+    rest = [p for p in parameters if not any(p is head for head in heads)]
+    groups: list[dict[str, Any]] = [{"params": rest}]
+    if heads:
+        groups.append({"params": heads, "lr": 10 * settings.lr})
+    return SGD(groups, settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
+
+
 def build(params: dict[str, Any], classes: int, seed: int) -> Supervised:
     return Supervised(SegmentSettings(**params["segment"]), classes, seed, "source")
 
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
-    settings = SegmentSettings(**params["segment"])
-    return nn.ModuleDict({"S": segmenter(settings.net, classes, settings.width)})
+    return nn.ModuleDict({"S": empty_net(SegmentSettings(**params["segment"]), classes)})
 
 
 def logits(nets: nn.ModuleDict, image: Tensor) -> Tensor:

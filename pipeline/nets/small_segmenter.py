@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pipeline.nets.levels import Level
+
 GROUP = 8  # channels that are normalised together
 
 
@@ -20,9 +22,10 @@ class SmallSegmenter(nn.Module):
     Args:
         classes: channels of the output; 1 makes it a depth net.
         width: channels at 1/2 resolution, a multiple of 8; 2, 4 and 6 times as many at 1/4, 1/8 and 1/16.
+        auxiliary: scores of the encoder's map at 1/8 as well, for `levels`; the rest is as without.
     """
 
-    def __init__(self, classes: int, width: int = 16) -> None:
+    def __init__(self, classes: int, width: int = 16, auxiliary: bool = False) -> None:
         super().__init__()
         w, pyramid = width, 3 * width
         self.down2 = _convolution(3, w, stride=2)
@@ -35,15 +38,30 @@ class SmallSegmenter(nn.Module):
         self.smooth = _convolution(pyramid, pyramid)
         self.score4 = nn.Conv2d(pyramid, classes, 1)
         self.score2 = nn.Conv2d(w, classes, 3, padding=1)
+        self.feature_maps = ((4 * w, 8), (pyramid, 4))[0 if auxiliary else 1 :]  # channels and stride
+        if auxiliary:  # last, so that a seed draws the other layers the same with it and without
+            self.score_auxiliary = nn.Conv2d(4 * w, classes, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self._run(image)[0].logits
+
+    def levels(self, image: torch.Tensor) -> list[Level]:
+        """Scores and features: of the auxiliary head, if there is one, then of the main one."""
+        main, at8 = self._run(image)
+        if len(self.feature_maps) == 1:
+            return [main]
+        return [Level(_enlarge(self.score_auxiliary(at8).contiguous(), image), at8), main]
+
+    def _run(self, image: torch.Tensor) -> tuple[Level, torch.Tensor]:
+        """The main level, and the encoder's map at 1/8."""
         at2 = self.down2(image.contiguous(memory_format=torch.channels_last))  # a quarter faster on the CPU
         at4 = self.down4(at2)
         at8 = self.down8(at4)
         merged = self.lateral8(at8) + _enlarge(self.lateral16(self.down16(at8)), at8)
         merged = self.lateral4(at4) + _enlarge(merged, at4)
-        logits = _enlarge(self.score4(self.smooth(merged)), at2) + self.score2(at2)
-        return _enlarge(logits.contiguous(), image)
+        smooth = self.smooth(merged)
+        logits = _enlarge(self.score4(smooth), at2) + self.score2(at2)
+        return Level(_enlarge(logits.contiguous(), image), smooth), at8
 
 
 class Residual(nn.Module):

@@ -61,6 +61,7 @@ TOY: dict[str, Any] = {
         "refiner_width": 8, "refiner_blocks": 1, "history": 3, "regularisation": 1.0, "refiner_warmup": 0,
         "discriminator_warmup": 0,
     },
+    "adaptsegnet": {"discriminator_width": 4, "adversarial": 0.1, "adversarial_auxiliary": 0.02},
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
@@ -69,11 +70,13 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "train": OTHER,
         "segment": OTHER,
         "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
+        "adaptsegnet": {"space": "feature", "loss": "ls"},
     },
     "dropout": {
         "train": {"steps": 4, "tick": 1},
         "segment": {"steps": 4, "tick": 1, "net": "fcn8s_same"},
         "spigan": {"task_net": "fcn8s_same", "upsampling": "transposed", "depth": "inverse"},
+        "adaptsegnet": {"level": "single"},
     },
 }
 CLASSES = TABLES["cityscapes19"]

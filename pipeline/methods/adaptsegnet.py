@@ -1,0 +1,135 @@
+"""AdaptSegNet: learning to adapt structured output space (Tsai et al.; CVPR 2018, arXiv 1802.10349).
+
+The segmenter S learns from labelled source pictures. At each level a discriminator D tells from the softmax of S, at the
+picture's size, which domain it was made of (source 0, target 1), and S learns to be taken for source on target
+pictures. S first, then D on what S said before its step: as published, where all gradients are there before any step.
+The net, its budget and its augmentation are those of `source_only` (block `segment`), so that rows compare.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from pipeline.engine.settings import Count, Rate, SegmentSettings, Weight
+from pipeline.engine.step import Update, mean_over_ranks
+from pipeline.losses import cross_entropy, labelled_pixels, lsgan, vanilla
+from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
+from pipeline.nets.deeplab_v2 import DeepLabV2
+from pipeline.nets.fc_discriminator import HALVINGS, FCDiscriminator, init_as_published
+from pipeline.nets.levels import Level
+from pipeline.nets.small_segmenter import SmallSegmenter
+from pipeline.params import Parameters
+
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
+
+ABILITY = "segmenter"
+USES_TARGET_LABELS = False
+DOMAINS = {"source": ("image", "label"), "target": ("image",)}
+BLOCKS = ("segment", "adaptsegnet")
+SOURCE, TARGET = False, True  # the discriminators' labels, 0 and 1
+
+
+class Settings(Parameters):
+    """Levels, losses and discriminators of AdaptSegNet; the published multi-level ones as defaults."""
+
+    level: Literal["single", "multi"] = "multi"  # multi: an auxiliary head and its discriminator too
+    space: Literal["output", "feature"] = "output"  # what D sees; feature: the map that a head reads (the ablation)
+    loss: Literal["vanilla", "ls"] = "vanilla"
+    adversarial: Weight = 0.001  # lambda_adv of the main head; published with ls, single: 0.01
+    adversarial_auxiliary: Weight = 0.0002
+    task_auxiliary: Weight = 0.1  # lambda_seg of the auxiliary head
+    discriminator_width: Count = 64
+    discriminator_lr: Rate = 1e-4
+
+
+class AdaptSegNet:
+    """S, and at each level a discriminator, with their losses (eq. 1 to 6)."""
+
+    def __init__(self, settings: SegmentSettings, own: Settings, classes: int, seed: int) -> None:
+        self.settings, self.own = settings, own
+        random = torch.Generator().manual_seed(seed)
+        net = new_net(settings, classes, random, own.level == "multi")
+        self.nets = nn.ModuleDict({"S": net})
+        self.levels = ("_auxiliary", "")[
+            -2 if own.level == "multi" else -1 :
+        ]  # ends of names, in the order of `levels`
+        for n, level in enumerate(self.levels):
+            self.nets[f"D{level}"] = _discriminator(own, net, n, classes)
+            init_as_published(self.nets[f"D{level}"], random)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """The segmenter's as for source_only; one Adam for all discriminators, betas 0.9, 0.99."""
+        S = self.nets["S"]
+        parameters = [p for level in self.levels for p in self.nets[f"D{level}"].parameters()]
+        return {
+            "segmenter": optimizer(S, self.settings),
+            "discriminator": Adam(parameters, self.own.discriminator_lr, (0.9, 0.99)),
+        }
+
+    def step(self, batch: Any) -> Iterator[Update]:
+        own, label = self.own, batch.source.label
+        tasks = {"": 1.0, "_auxiliary": own.task_auxiliary}
+        weights = {"": own.adversarial, "_auxiliary": own.adversarial_auxiliary}
+        on_source, on_target = self._said(batch.source.image), self._said(batch.target.image)
+        pixels = mean_over_ranks(labelled_pixels(label))
+        losses = {f"task{at}": tasks[at] * cross_entropy(on_source[at].logits, label, pixels) for at in self.levels}
+        losses |= {f"gan{at}": weights[at] * self._told(at, on_target[at], SOURCE) for at in self.levels}
+        yield Update("segmenter", losses)
+        told = {
+            at: (self._told(at, on_source[at], SOURCE), self._told(at, on_target[at], TARGET)) for at in self.levels
+        }
+        yield Update("discriminator", {f"D{at}": (source + target) / 2 for at, (source, target) in told.items()})
+
+    def _said(self, image: Tensor) -> dict[str, Level]:
+        S = self.nets["S"]
+        said = S.levels(image) if isinstance(S, SmallSegmenter | DeepLabV2) else [Level(S(image), None)]
+        return dict(zip(self.levels, said, strict=True))
+
+    def _told(self, level: str, said: Level, domain: bool) -> Tensor:
+        """The adversarial loss of a level's discriminator, or against it, for the label `domain`."""
+        seen = said.logits.softmax(1) if self.own.space == "output" else said.features
+        return (vanilla if self.own.loss == "vanilla" else lsgan)(self.nets[f"D{level}"](seen), domain)
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing but nets and optimizers is state."""
+
+
+def _discriminator(own: Settings, net: nn.Module, level: int, classes: int) -> FCDiscriminator:
+    """For softmaxes as published; of features at 1/2^n with n halvings fewer, so that a score stands for as much."""
+    if own.space == "output":
+        return FCDiscriminator(classes, own.discriminator_width)
+    assert isinstance(net, SmallSegmenter | DeepLabV2)
+    channels, stride = net.feature_maps[level]
+    return FCDiscriminator(channels, own.discriminator_width, HALVINGS - int(math.log2(stride)))
+
+
+def build(params: dict[str, Any], classes: int, seed: int) -> AdaptSegNet:
+    return AdaptSegNet(SegmentSettings(**params["segment"]), Settings(**params["adaptsegnet"]), classes, seed)
+
+
+def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
+    auxiliary = Settings(**params["adaptsegnet"]).level == "multi"
+    return nn.ModuleDict({"S": empty_net(SegmentSettings(**params["segment"]), classes, auxiliary)})
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the parameters, a sentence each."""
+    settings, own, found = SegmentSettings(**params["segment"]), Settings(**params["adaptsegnet"]), []
+    if settings.net.startswith("fcn8s") and (own.level, own.space) != ("single", "output"):
+        found.append(
+            f"params.yaml: segment.net is {settings.net}, which has neither an auxiliary head nor gives its features out; "
+            "set adaptsegnet.level to single and adaptsegnet.space to output, or take small or deeplab_v2"
+        )
+    if min(settings.crop) < 2**HALVINGS:
+        found.append(
+            f"params.yaml: segment.crop is {settings.crop}, but adaptsegnet's discriminator halves a map {HALVINGS} times; "
+            f"crop {2**HALVINGS} pixels or more"
+        )
+    return found
