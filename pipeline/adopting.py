@@ -1,4 +1,4 @@
-"""A published generator's file as a model of ours: its method's parameters, its weights, and what it reads.
+"""A published generator's or segmenter's file as a model of ours: its method's parameters, weights, and what it reads.
 
 Options are read off keys and shapes. What they do not tell is given, or taken as published (`Given`), and recorded.
 """
@@ -13,13 +13,14 @@ import torch
 from torch import nn
 
 from pipeline import importing
+from pipeline.classes import TABLES
 from pipeline.files import UserError
 from pipeline.importing import State
 from pipeline.label_spaces import CITYSCAPES35, VOID, class_table
 from pipeline.nets import pix2pixhd, spade, unet
 from pipeline.nets.multiscale import shape_of
 from pipeline.nets.weights import load_strictly
-from pipeline.recognising import GENERATORS, recognise
+from pipeline.recognising import NETS, recognise
 
 PUBLISHED_PLANES = {  # number of planes: what they are in the published nets of SPADE and pix2pixHD
     36: "cityscapes35+edges",
@@ -39,15 +40,16 @@ class Given:
     start: tuple[int, int] | None = None  # SPADE with style: height and width of the map that a style becomes
     inference: str | None = None  # pix2pix
     no_dropout: bool | None = None  # pix2pix
+    aspp: str | None = None  # adaptsegnet; has to be given
 
 
 OPTIONS = {"cyclegan": (), "cut": (), "pix2pix": ("planes", "inference", "no_dropout"), "spade": ("planes", "upsampling", "start"),
-           "pix2pixhd": ("planes",)}  # fmt: skip
+           "pix2pixhd": ("planes",), "adaptsegnet": ("aspp",)}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """Blocks of parameters, the generator's weights, the parts of a sample that it reads, and the space of its labels.
+    """Blocks of parameters, the net's weights, the parts of a sample that it reads, and the space of its labels.
 
     assumed: what shapes did not tell. notes: sentences about what was changed. dropped: keys left out (`STATISTICS`).
     """
@@ -90,12 +92,13 @@ def adopt(method: str, state: State, where: str, given: Given) -> Adopted:
     what, methods = recognise(state)
     if method not in methods:
         way = f"import it with --method {methods[0]}" if methods else "give a generator's file (latest_net_G.pth)"
-        raise UserError(f"{where} holds {what}, not {GENERATORS[method]}; {way}")
+        raise UserError(f"{where} holds {what}, not {NETS[method]}; {way}")
     for option in fields(given):
         if getattr(given, option.name) is not None and option.name not in OPTIONS[method]:
-            raise UserError(f"--{option.name.replace('_', '-')} says nothing about {GENERATORS[method]}; leave it out")
+            raise UserError(f"--{option.name.replace('_', '-')} says nothing about {NETS[method]}; leave it out")
     make: dict[str, Callable[[State, str, Given], Adopted]] = {
         "cyclegan": _cyclegan, "cut": _cut, "pix2pix": _pix2pix, "spade": _spade, "pix2pixhd": _pix2pixhd,
+        "adaptsegnet": _adaptsegnet,
     }  # fmt: skip
     return make[method](state, where, given)
 
@@ -165,6 +168,22 @@ def _pix2pixhd(state: State, where: str, given: Given) -> Adopted:
     kept, notes = _our_planes(kept, reading, planes)
     params = {"pix2pixhd": own | {"enhancers": found.get("enhancers", 0)}}
     return _drawn_from_labels(params, kept, planes, {}, notes, dropped)
+
+
+def _adaptsegnet(state: State, where: str, given: Given) -> Adopted:
+    if not given.aspp:
+        raise UserError(
+            f"{where} cannot tell which of its dilated convolutions are summed; say --aspp first_two for a file of "
+            "AdaptSegNet's own code, --aspp all for one of ADVENT's"
+        )
+    classes = shape_of(state, "layer5.conv2d_list.0.weight", where)[0]
+    tables = [table.name for table in TABLES.values() if len(table) == classes]
+    if len(tables) != 1:
+        raise UserError(f"{where} scores {classes} classes, for which there is no table; ours has 19 (cityscapes19)")
+    level = "multi" if "layer6.conv2d_list.0.weight" in state else "single"
+    assumed = {"aspp": given.aspp, "align_corners": True}
+    net = {"net": "deeplab_v2", "width": shape_of(state, "conv1.weight", where)[0]} | assumed
+    return Adopted({"segment": net, "adaptsegnet": {"level": level}}, state, classes=tables[0], assumed=assumed)
 
 
 def _drawn_from_labels(

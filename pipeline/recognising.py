@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import torch
 
-GENERATORS = {  # method: what its file holds
+NETS = {  # method: what its file holds
     "cyclegan": "a ResNet generator of CycleGAN's kind",
     "cut": "CUT's generator",
     "pix2pix": "a U-Net generator of pix2pix's kind",
     "spade": "SPADE's generator",
     "pix2pixhd": "a generator of pix2pixHD's kind",
+    "adaptsegnet": "a DeepLab-v2 of AdaptSegNet's and ADVENT's kind",
 }
 OTHERS = {  # the key, or its beginning, that only this net has
     "discriminator_0.": "SPADE's discriminator",
@@ -21,6 +22,8 @@ OTHERS = {  # the key, or its beginning, that only this net has
     "net.0.": "a pixel discriminator of CycleGAN and pix2pix",
     "model.0.": "a PatchGAN discriminator",
     "model.29.": "pix2pixHD's encoder of instance features",
+    "classifier.weight": "AdaptSegNet's discriminator",
+    "0.weight": "ADVENT's discriminator",
     "features.0.": "a VGG",
 }
 
@@ -29,8 +32,10 @@ def recognise(state: Mapping[str, torch.Tensor]) -> tuple[str, list[str]]:
     """What a published state dict is, and the methods that can take it (none for a net that draws nothing)."""
     if not state:
         return "no weights at all", []
+    if "layer5.conv2d_list.0.weight" in state:
+        return NETS["adaptsegnet"], ["adaptsegnet"]
     if methods := _generator(state):
-        return GENERATORS[methods[0]], methods
+        return NETS[methods[0]], methods
     for begin, what in OTHERS.items():
         if any(key.startswith(begin) for key in state):
             return what, []

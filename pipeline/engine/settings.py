@@ -72,15 +72,20 @@ def check_crop(params: dict[str, Any], name: str, multiple: int, least: int = 2)
     ]
 
 
-class SegmentSettings(RunSettings):
-    """Training of the segmenters that are scored: one budget for every arm."""
+class NetSettings(Parameters):
+    """The net of the segmenters that are scored: what its weights depend on."""
 
     net: Literal["small", "fcn8s", "fcn8s_same", "deeplab_v2"] = "small"
     width: Count = 32
+    aspp: Literal["all", "first_two"] = "all"  # deeplab_v2: dilated convolutions that are summed
+    batch_norm: Literal["frozen", "batch"] = "frozen"  # deeplab_v2: statistics in training; frozen: the file's
+    align_corners: bool = True  # deeplab_v2: of the enlargement of its scores
+
+
+class SegmentSettings(RunSettings, NetSettings):
+    """Training of the segmenters that are scored: one budget for every arm."""
+
     optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, and ten times the rate for deeplab_v2's heads
     weight_decay: Weight = 0.0
     vgg16: str | None = None  # file of torchvision's VGG16 weights, for fcn8s
     resnet101: str | None = None  # file of Caffe's ResNet-101 weights, for deeplab_v2
-    aspp: Literal["all", "first_two"] = "all"  # deeplab_v2: dilated convolutions that are summed
-    batch_norm: Literal["frozen", "batch"] = "frozen"  # deeplab_v2: statistics in training; frozen: the file's
-    align_corners: bool = True  # deeplab_v2: of the enlargement of its scores

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, Rate, SegmentSettings, Weight
+from pipeline.engine.settings import Count, NetSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels, lsgan, vanilla
 from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
@@ -58,8 +58,9 @@ class AdaptSegNet:
             -2 if own.level == "multi" else -1 :
         ]  # ends of names, in the order of `levels`
         for n, level in enumerate(self.levels):
-            self.nets[f"D{level}"] = _discriminator(own, net, n, classes)
-            init_as_published(self.nets[f"D{level}"], random)
+            discriminator = _discriminator(own, net, n, classes)
+            init_as_published(discriminator, random)
+            self.nets[f"D{level}"] = discriminator
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The segmenter's as for source_only; one Adam for all discriminators, betas 0.9, 0.99."""
@@ -116,7 +117,8 @@ def build(params: dict[str, Any], classes: int, seed: int) -> AdaptSegNet:
 
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     auxiliary = Settings(**params["adaptsegnet"]).level == "multi"
-    return nn.ModuleDict({"S": empty_net(SegmentSettings(**params["segment"]), classes, auxiliary)})
+    settings = (NetSettings if "imported" in params else SegmentSettings)(**params["segment"])
+    return nn.ModuleDict({"S": empty_net(settings, classes, auxiliary)})
 
 
 def check(params: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from pipeline.engine.settings import SegmentSettings
+from pipeline.engine.settings import NetSettings, SegmentSettings
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.files import UserError
 from pipeline.losses import cross_entropy, labelled_pixels
@@ -46,7 +46,7 @@ class Supervised:
         """Nothing but the net and its optimizer is state."""
 
 
-def empty_net(settings: SegmentSettings, classes: int, auxiliary: bool = False) -> nn.Module:
+def empty_net(settings: NetSettings, classes: int, auxiliary: bool = False) -> nn.Module:
     """The net of the block `segment`, with a second head where `auxiliary`; its weights are to be drawn or loaded."""
     if settings.net != "deeplab_v2":
         return segmenter(settings.net, classes, settings.width, auxiliary)

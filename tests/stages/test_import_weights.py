@@ -15,6 +15,8 @@ from pipeline.engine.model import Model, load_model
 from pipeline.files import UserError, encode_png, read_image, sha256_file
 from pipeline.losses_semantic import semantics
 from pipeline.methods import method_module
+from pipeline.nets.deeplab_v2 import DeepLabV2
+from pipeline.nets.fc_discriminator import FCDiscriminator
 from pipeline.nets.pix2pixhd import GlobalGenerator
 from pipeline.nets.resnet_generator import ResnetGenerator
 from pipeline.nets.spade import SpadeGenerator
@@ -116,6 +118,57 @@ def test_an_imported_spade_draws_what_the_published_one_draws(name, arguments, p
     fixture = Fixture(name)
     model = loaded(tmp_path, warmed(fixture, SpadeGenerator(width=16, **arguments), passes), "spade", *more)
     check(fixture, model.nets["G"], {"f32": torch.float32})
+
+
+@pytest.mark.parametrize(
+    ("name", "aspp"),
+    [("deeplab_multi_eval", "first_two"), ("deeplab_single", "first_two"), ("advent_deeplab_v2", "all")],
+)
+def test_an_imported_deeplab_scores_as_the_published_one(name, aspp):
+    fixture = Fixture(name)
+    state = {key: value * float(fixture._scale(key)) for key, value in published(fixture).items()}
+    old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}  # as in 2018
+    adopted = adopt("adaptsegnet", old, name, Given(aspp=aspp))
+    net = filled(method_module("adaptsegnet"), adopted, name)["S"].eval()
+    with torch.inference_mode():
+        scores = net.scores(_input(fixture.record["inputs"][0], torch.float32).detach())
+    for output, (path, stored) in zip(scores, fixture.record["outputs"].items(), strict=True):
+        norm, along = stored["probe"]["f32"]
+        found = fill.probe(f"output:{path}", output.numpy())
+        assert max(abs(found[0] - norm), abs(found[1] - along)) <= fixture.record["tolerance"]["outputs_rtol"] * norm
+
+
+def deeplab(classes: int = 19, auxiliary: bool = True) -> dict[str, torch.Tensor]:
+    net = DeepLabV2(classes, 2, auxiliary)
+    torch.manual_seed(0)
+    return {f"module.{key}": torch.rand_like(value) for key, value in net.state_dict().items() if value.ndim}
+
+
+@pytest.mark.parametrize("auxiliary", [True, False])
+def test_an_imported_deeplab_is_scored(auxiliary, tmp_path, world):
+    ended = imported(tmp_path, deeplab(auxiliary=auxiliary), "adaptsegnet", "--aspp", "first_two")
+    assert "python -m stages.evaluate --model model" in ended.out, ended.err
+    assert "- given, or as published: aspp first_two, align_corners True" in ended.out
+    model = load_model(tmp_path / "model", "cpu")
+    assert model.params["adaptsegnet"] == {"level": "multi" if auxiliary else "single"}
+    assert model.nets["S"].feature_maps[-1] == (64, 8) and model.params["segment"]["aspp"] == "first_two"
+    given = ("--model", "model", "--dataset", "cityscapes", "--root", str(world / "data/raw/world_target"))
+    ended = run_here(tmp_path, "evaluate", *given, "--split", "val", "--out", "scores.json")
+    assert ended.code == 0, ended.err
+    assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 3
+
+
+def test_what_a_deeplab_s_file_cannot_tell_is_asked_for(tmp_path):
+    sentence = imported(tmp_path, deeplab(), "adaptsegnet").sentence
+    assert "say --aspp first_two for a file of AdaptSegNet's own code, --aspp all for one of ADVENT's" in sentence
+    sentence = imported(tmp_path, deeplab(16), "adaptsegnet", "--aspp", "all").sentence
+    assert "scores 16 classes, for which there is no table" in sentence
+    critic = FCDiscriminator(19, 2).state_dict()
+    assert "holds AdaptSegNet's discriminator, not a DeepLab-v2" in imported(tmp_path, critic, "adaptsegnet").sentence
+    assert (
+        "--aspp says nothing about"
+        in imported(tmp_path, ResnetGenerator(4, 1).state_dict(), "cyclegan", "--aspp", "all").sentence
+    )
 
 
 # -- folders ------------------------------------------------------------------------------------------------------
