@@ -158,7 +158,7 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
 
 
 @pytest.mark.parametrize(
-    "place", ["segment.vgg16", "spigan.features_file", "measure.network_file", "measure.lpips_alexnet"]
+    "place", ["segment.vgg16", "segment.resnet101", "spigan.features_file", "measure.network_file", "measure.lpips_alexnet"]
 )
 def test_a_file_of_weights_that_is_not_there_is_told_before_anything_runs(params, place):
     assert check_files(params) == []
@@ -345,6 +345,14 @@ def test_a_crop_that_the_nets_cannot_halve_is_told(params, name, crop, words):
     )
     params[name]["train"] = {"crop": [128, 192]}
     assert check(params) == []
+
+
+def test_what_a_segmenter_cannot_do_is_told_where_it_is_switched_on(params):
+    params["segment"] |= {"net": "fcn8s_same", "crop": [24, 48]}
+    assert check(params) == []
+    params["cells"]["adaptsegnet"] = ["none"]
+    told = check(params)
+    assert len(told) == 2 and "set adaptsegnet.level to single" in told[0] and "crop 32 pixels or more" in told[1]
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -14,6 +14,7 @@ from pipeline.engine.device import check_torchvision, describe, launch
 from pipeline.engine.loop import Run, train, write_curves
 from pipeline.engine.model import save_model
 from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
+from pipeline.files import sha256_file
 from pipeline.methods import method_module
 from pipeline.params import block, parse
 from pipeline.provenance import fingerprint, versions
@@ -21,6 +22,7 @@ from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.feed import ShardFeed, ShardSource
 from pipeline.tracking.live import Live
 
+FIRST_WEIGHTS = ("vgg16", "resnet101")  # keys of the block `segment` that name a file
 RUN_MODELS: dict[str, type[RunSettings]] = {"train": TrainSettings, "segment": SegmentSettings}
 
 
@@ -110,6 +112,7 @@ def _announce(name: str, seed: int, settings: RunSettings, sets: dict[str, Shard
 
 def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSource], device: str, method: Any) -> str:
     features = getattr(method, "features", None)
+    given = [Path(file) for key in FIRST_WEIGHTS if (file := getattr(settings, key, None))]
     lines = [
         f"# {name}, seed {seed}",
         "",
@@ -120,6 +123,7 @@ def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSour
             f"- {domain}: {len(given)} pictures, classes {given.classes}, digest {given.digest[:16]}"
             for domain, given in sets.items()
         ),
+        *(f"- first weights: {file.name}, SHA-256 {sha256_file(file)}" for file in given),
         *([f"- perceptual network: {features.name}, weights {features.digest[:16]}"] if features else []),
         f"- {', '.join(f'{library} {version}' for library, version in versions().items())}",
         "",

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.engine.session import _card
 from pipeline.engine.settings import SegmentSettings
 from pipeline.engine.step import run_step
-from pipeline.files import UserError
+from pipeline.files import UserError, sha256_file
 from pipeline.methods import adaptsegnet
 from pipeline.methods.source_only import new_net, optimizer
 from pipeline.nets.deeplab_v2 import DeepLabV2, load_backbone
@@ -159,6 +160,15 @@ def test_first_weights_of_a_deeplab_come_from_a_file_but_for_the_heads(tmp_path)
     torch.save({"conv1.weight": given["conv1.weight"]}, tmp_path / "part.pth")
     with pytest.raises(UserError, match=r"part.pth(.|\n)*missing: bn1.weight"):
         load_backbone(net, tmp_path / "part.pth")
+
+
+def test_the_card_names_the_file_of_first_weights(tmp_path):
+    (tmp_path / "init.pth").write_bytes(b"weights")
+    changes = toy.merge(DEEPLAB, {"segment": {"resnet101": str(tmp_path / "init.pth")}})
+    settings = toy.settings_of(NAME, toy.params(NAME, changes))
+    card = _card(NAME, 0, settings, {}, "cpu", None)
+    assert f"- first weights: init.pth, SHA-256 {sha256_file(tmp_path / 'init.pth')}\n" in card
+    assert str(tmp_path) not in card
 
 
 def test_settings_that_a_deeplab_s_weights_depend_on_are_kept_with_the_model():

@@ -59,11 +59,22 @@ def test_the_default_preset_has_its_cells(graph):
 
 def test_an_empty_list_switches_a_method_off(folder, graph):
     before = names(graph().stages)
-    translators = load(folder / "params.yaml")["translators"] | {"spigan": []}
-    change(folder, translators=translators, cells={"source_only": ["none"], "oracle": []}, exactness=[])
+    params = load(folder / "params.yaml")
+    cells = params["cells"] | {"source_only": ["none"], "oracle": []}
+    change(folder, translators=params["translators"] | {"spigan": []}, cells=cells, exactness=[])
     gone = before - names(graph().stages)
     assert {"train_spigan@0", "translate_spigan@0", "segment_oracle@none-0", "segment_source_only@fourier-0"} <= gone
     assert not gone & {"translate_none@0", "segment_source_only@none-0", "report"}
+
+
+def test_a_segmenter_has_a_cell_for_each_of_its_translators(folder, graph):
+    before = names(graph().stages)
+    change(folder, cells=load(folder / "params.yaml")["cells"] | {"adaptsegnet": ["none", "spigan"]})
+    made = {f"{kind}_adaptsegnet@{arm}-0" for kind in ("segment", "evaluate") for arm in ("none", "spigan")}
+    assert names(graph().stages) - before == made
+    only = {"segment_adaptsegnet@none-0", "evaluate_adaptsegnet@none-0"}
+    found = reruns(graph(), "adaptsegnet.space")
+    assert only < found == made | {"report"}
 
 
 def reruns(index: Any, parameter: str) -> set[str]:
