@@ -158,7 +158,8 @@ def test_nothing_is_configured_anywhere_but_in_params_yaml(params):
 
 
 @pytest.mark.parametrize(
-    "place", ["segment.vgg16", "segment.resnet101", "spigan.features_file", "measure.network_file", "measure.lpips_alexnet"]
+    "place",
+    ["segment.vgg16", "segment.resnet101", "spigan.features_file", "measure.network_file", "measure.lpips_alexnet"],
 )
 def test_a_file_of_weights_that_is_not_there_is_told_before_anything_runs(params, place):
     assert check_files(params) == []
