@@ -61,7 +61,10 @@ TOY: dict[str, Any] = {
         "refiner_width": 8, "refiner_blocks": 1, "history": 3, "regularisation": 1.0, "refiner_warmup": 0,
         "discriminator_warmup": 0,
     },
-    "adaptsegnet": {"discriminator_width": 4, "adversarial": 0.1, "adversarial_auxiliary": 0.02},
+    "adaptsegnet": {
+        "level": "multi", "space": "output", "loss": "vanilla", "discriminator_width": 4, "discriminator_lr": 1e-3,
+        "adversarial": 0.1, "adversarial_auxiliary": 0.02, "task_auxiliary": 0.1,
+    },
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
