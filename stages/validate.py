@@ -209,8 +209,6 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
 
     chosen = params["translators"] | params["paired"] | params["cells"]
     devices, found = block(params, "device", DeviceSettings).devices, []
-    if any(params["cells"].values()):
-        found += _check_batch("segment", block(params, "segment", SegmentSettings).batch, devices)
     for name, module in [(name, method_module(name)) for name, listed in chosen.items() if listed]:
         if not hasattr(module, "build"):
             continue
@@ -223,8 +221,8 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
         except UserError as error:  # in a method's own `train`, which only the merged block shows
             found.append(str(error))
         else:
-            if "train" in resolved:
-                found += _check_batch(f"{name}.train", resolved["train"]["batch"], devices)
+            shared, *own = module.BLOCKS
+            found += _check_batch(f"{name}.train" if own else shared, resolved[shared]["batch"], devices)
             found += module.check(resolved) if hasattr(module, "check") else []
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine.session import resolve
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError
+from pipeline.methods import method_module
 from pipeline.params import block, load, parse, read_yaml
 from stages.validate import LISTS, check, check_files, models
 from tests.commands import contents, run_here
@@ -338,7 +340,7 @@ def test_what_cannot_train_is_told_where_it_is_switched_on(params, name, own, wo
 )  # fmt: skip
 def test_a_crop_that_the_nets_cannot_halve_is_told(params, name, crop, words):
     params["translators"] |= {"spigan": [], "spigan_no_pi": [], "none": [0], name: [0]}
-    params["cells"] = {"source_only": ["none"], "oracle": ["none"]}
+    params["cells"] |= {"source_only": ["none"], "oracle": ["none"]}
     params["exactness"] = []
     params[name]["train"] = {"crop": crop}
     assert only(params).startswith(f"params.yaml: both sides of the crop of {name} should be ") and words in only(
@@ -354,6 +356,18 @@ def test_what_a_segmenter_cannot_do_is_told_where_it_is_switched_on(params):
     params["cells"]["adaptsegnet"] = ["none"]
     told = check(params)
     assert len(told) == 2 and "set adaptsegnet.level to single" in told[0] and "crop 32 pixels or more" in told[1]
+
+
+def test_what_differs_for_a_segmenter_is_laid_over_the_block_segment(params):
+    params["cells"]["adaptsegnet"] = ["none"]
+    params["adaptsegnet"]["train"] = {"steps": 160}
+    assert check(params) == []
+    changed, shared = (resolve(params, method_module(name))["segment"] for name in ("adaptsegnet", "source_only"))
+    assert changed == shared | {"steps": 160}
+    params["adaptsegnet"]["train"] = {"stepz": 160}
+    assert "did you mean 'adaptsegnet.train.steps'" in only(params)
+    params["adaptsegnet"]["train"], params["device"]["devices"] = {"batch": 5}, 2
+    assert "adaptsegnet.train.batch is 5" in only(params)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -383,7 +397,7 @@ def test_the_target_has_the_parts_that_are_needed(params):
     problems = check(params)
     assert [p.partition(", ")[0].rpartition(" ")[2] for p in problems] == ["target_train_labels", "target_val"]
     assert problems[0].endswith("which oracle needs")
-    params["cells"] = {"source_only": [], "oracle": []}
+    params["cells"] |= {"source_only": [], "oracle": []}
     params["exactness"] = []
     assert check(params) == []
 

@@ -1,4 +1,4 @@
-"""An exponential moving average of a method's nets: parameters averaged, buffers copied."""
+"""Exponential moving averages of nets: parameters averaged, buffers copied."""
 
 import copy
 
@@ -13,10 +13,14 @@ class Ema:
         self.decay = decay
         self.nets = copy.deepcopy(nets).eval().requires_grad_(False)
 
-    @torch.no_grad()
     def update(self, nets: nn.ModuleDict, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for mean, now in zip(self.nets.parameters(), nets.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
-        for kept, new in zip(self.nets.buffers(), nets.buffers(), strict=True):
-            kept.copy_(new)
+        blend(self.nets, nets, min(self.decay, (1 + step) / (10 + step)))
+
+
+@torch.no_grad()
+def blend(mean: nn.Module, now: nn.Module, decay: float) -> None:
+    """mean = decay * mean + (1 - decay) * now for every parameter; buffers (running statistics) are copied."""
+    for old, new in zip(mean.parameters(), now.parameters(), strict=True):
+        old.lerp_(new, 1 - decay)
+    for kept, buffer in zip(mean.buffers(), now.buffers(), strict=True):
+        kept.copy_(buffer)

@@ -33,8 +33,8 @@ def resolve(params: dict[str, Any], module: ModuleType) -> dict[str, Any]:
     changed = own.get("train") or {}
     for name in module.BLOCKS:
         model = RUN_MODELS.get(name) or method_module(name).Settings
-        if name == "train" and changed:  # a mistake is one of the method's own
-            given = parse(model, {**params.get("train", {}), **changed}, f"{module.BLOCKS[-1]}.train")
+        if name == module.BLOCKS[0] and changed:  # a mistake is one of the method's own
+            given = parse(model, {**params.get(name, {}), **changed}, f"{module.BLOCKS[-1]}.train")
         else:
             given = block(params, name, model)
         resolved[name] = given.model_dump()
@@ -69,8 +69,7 @@ def run_training(
     )
     method = module.build(resolved, _count(classes), seed)
     run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)
-    augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
-    feed = ShardFeed(sets, module.DOMAINS, settings.batch, seed, augment, fabric)
+    feed = feed_of(module, resolved, sets, run)
     if fabric.global_rank == 0:
         _announce(name, seed, settings, sets)
     with Live(stage, resolved) if fabric.global_rank == 0 else nullcontext() as live:
@@ -84,6 +83,14 @@ def run_training(
     write_curves(curves, run, name, seed)
     write_cost(cost, stage, name, seed, run.cost, describe(fabric), settings.steps * settings.batch)
     run.checkpoints.remove()
+
+
+def feed_of(module: ModuleType, resolved: dict[str, Any], sets: dict[str, ShardSource], run: Run) -> ShardFeed:
+    """What a run of a method with these parameters is fed with."""
+    settings = run.settings
+    augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
+    orders = module.orders(resolved, sets, run.seed) if hasattr(module, "orders") else {}
+    return ShardFeed(sets, module.DOMAINS, settings.batch, run.seed, augment, run.fabric, orders)
 
 
 def _optional(domains: dict[str, tuple[str, ...]], sets: dict[str, ShardSource]) -> list[str]:

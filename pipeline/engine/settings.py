@@ -53,8 +53,8 @@ class TrainSettings(RunSettings):
 
 
 class MethodSettings(Parameters):
-    """Base of a translator's own block. `train` holds what differs from the block `train` for this method alone, such as
-    fewer steps where each costs more, so that methods can be given equal times."""
+    """Base of a method's own block. `train` holds what differs from the block `train` (of a segmenter: `segment`) for
+    this method alone, such as fewer steps where each costs more, so that methods can be given equal times."""
 
     train: dict[str, Any] = {}
 

@@ -8,6 +8,7 @@ Settings            the model of its own block, if it has one
 build(params, classes, seed)   the method for training: nets, optimizers(), step(batch)
 exported(params, classes)      the nets that a model directory keeps
 check(params)       optional: sentences about parameters that contradict each other
+orders(params, sets, seed)     optional: domain -> an Order (pipeline/shards/order.py) instead of whole epochs
 sides(params)       of pairs: the part that is given, and the part that is drawn from it
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """

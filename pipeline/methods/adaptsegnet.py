@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, NetSettings, Rate, SegmentSettings, Weight
+from pipeline.engine.settings import Count, MethodSettings, NetSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels, lsgan, vanilla
 from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
@@ -22,7 +22,6 @@ from pipeline.nets.deeplab_v2 import DeepLabV2
 from pipeline.nets.fc_discriminator import HALVINGS, FCDiscriminator, init_as_published
 from pipeline.nets.levels import Level
 from pipeline.nets.small_segmenter import SmallSegmenter
-from pipeline.params import Parameters
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
@@ -33,7 +32,7 @@ BLOCKS = ("segment", "adaptsegnet")
 SOURCE, TARGET = False, True  # the discriminators' labels, 0 and 1
 
 
-class Settings(Parameters):
+class Settings(MethodSettings):
     """Levels, losses and discriminators of AdaptSegNet; the published multi-level ones as defaults."""
 
     level: Literal["single", "multi"] = "multi"  # multi: an auxiliary head and its discriminator too

@@ -9,6 +9,7 @@ from pipeline.shards.augment import augment
 from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.joined import Joined, ShardSource
 from pipeline.shards.loader import GlobalBatches
+from pipeline.shards.order import Order
 
 __all__ = ["Joined", "ShardFeed", "ShardSource"]
 
@@ -19,6 +20,7 @@ class ShardFeed:
     Args:
         sets: domain -> opened set; parts: domain -> what is decoded of its samples.
         batch_size: samples of each domain in the global batch, over all ranks.
+        orders: domain -> which samples stand at its positions, where those are not its epochs.
     """
 
     def __init__(
@@ -29,9 +31,10 @@ class ShardFeed:
         seed: int,
         settings: AugmentSettings,
         fabric: Fabric,
+        orders: Mapping[str, Order] | None = None,
     ):
         where = {"rank": fabric.global_rank, "world": fabric.world_size}
-        self.stored = GlobalBatches(sets, batch_size, seed, parts=parts, device=fabric.device, **where)
+        self.stored = GlobalBatches(sets, batch_size, seed, parts=parts, device=fabric.device, orders=orders, **where)
         self.settings, self.seed = settings, seed
 
     @property

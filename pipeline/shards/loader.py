@@ -17,7 +17,7 @@ from pipeline.files import UserError
 from pipeline.sample import Sample, present
 from pipeline.shards.batch import Batch, collate
 from pipeline.shards.joined import ShardSource
-from pipeline.shards.order import locate
+from pipeline.shards.order import Order, locate
 
 Request = Callable[[], Sample]
 
@@ -32,6 +32,7 @@ class GlobalBatches:
         sets: domain name -> opened set.
         batch_size: B, samples of each domain in the global batch, over all ranks.
         parts: domain -> what is decoded; a domain that is not named gets all that each of its samples has.
+        orders: domain -> what stands at its positions instead of its epochs.
         threads, ahead: decoding threads, and steps that are decoded in advance.
     """
 
@@ -45,6 +46,7 @@ class GlobalBatches:
         world: int = 1,
         parts: Mapping[str, Sequence[str]] | None = None,
         device: torch.device | str = "cpu",
+        orders: Mapping[str, Order] | None = None,
         threads: int = 2,
         ahead: int = 2,
     ):
@@ -53,6 +55,7 @@ class GlobalBatches:
         self.sets = dict(sets)
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.parts = {domain: _parts(opened, (parts or {}).get(domain)) for domain, opened in self.sets.items()}
+        self.orders = dict(orders or {})
         self.device, self.threads, self.ahead = device, threads, ahead
         self.waited = 0.0  # seconds in which training stood still for want of data
         for opened in self.sets.values():
@@ -65,7 +68,10 @@ class GlobalBatches:
 
     def indices(self, domain: str, step: int) -> np.ndarray:
         """Which samples of a domain's set stand at this rank's positions."""
-        return locate(self.seed, len(self.sets[domain]), self.positions(step), domain)
+        positions = self.positions(step)
+        if domain in self.orders:
+            return self.orders[domain](positions)
+        return locate(self.seed, len(self.sets[domain]), positions, domain)
 
     def batches(self, start: int = 0) -> Iterator[dict[str, Batch]]:
         """The steps from `start` on."""

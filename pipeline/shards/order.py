@@ -4,9 +4,12 @@ Nothing here has a state. Only the raw output of NumPy's Philox generator is use
 (the methods on top of it, like `permutation`, carry no such promise).
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+
+Order = Callable[[np.ndarray], np.ndarray]  # positions, int64 (N,) -> indices into a set; pure, as all in here
 
 
 def _philox(seed: int, stream: str, *numbers: int) -> np.random.Philox:
