@@ -17,11 +17,10 @@ from pipeline.classes import TABLES, ClassTable
 from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.loop import Run
 from pipeline.engine.model import save_model
-from pipeline.engine.session import RUN_MODELS, resolve
+from pipeline.engine.session import RUN_MODELS, feed_of, resolve
 from pipeline.engine.settings import RunSettings
 from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
-from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.batch import Batch
 from pipeline.shards.feed import ShardFeed
 from stages.inputs import open_sets
@@ -65,6 +64,10 @@ TOY: dict[str, Any] = {
         "level": "multi", "space": "output", "loss": "vanilla", "discriminator_width": 4, "discriminator_lr": 1e-3,
         "adversarial": 0.1, "adversarial_auxiliary": 0.02, "task_auxiliary": 0.1,
     },
+    "selftrain": {
+        "teacher": 0.9, "threshold": 0.05, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
+        "rare_temperature": 0.1,
+    },
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
@@ -74,6 +77,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "segment": OTHER,
         "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
         "adaptsegnet": {"space": "feature", "loss": "ls"},
+        "selftrain": {"masked": 0.0, "rare_temperature": None},
     },
     "dropout": {
         "train": {"steps": 4, "tick": 1},
@@ -181,7 +185,5 @@ class Drawn:
 
 def shards(name: str, run: Run) -> ShardFeed:
     """What stages.train or stages.segment would feed the method with, where the small world is the current folder."""
-    module, settings = method_module(name), run.settings
-    sets = open_sets(module.DOMAINS, Path("data/shards/source"))
-    augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
-    return ShardFeed(sets, module.DOMAINS, settings.batch, run.seed, augment, run.fabric)
+    module = method_module(name)
+    return feed_of(module, params(name), open_sets(module.DOMAINS, Path("data/shards/source")), run)
