@@ -68,6 +68,9 @@ TOY: dict[str, Any] = {
         "teacher": 0.9, "threshold": 0.05, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
         "rare_temperature": 0.1,
     },
+    "cbst": {
+        "warmup": 0.25, "rounds": 2, "portion": 0.3, "growth": 0.2, "portion_most": 0.5, "pseudo": 1.0, "spatial_prior": False,
+    },
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
@@ -78,6 +81,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
         "adaptsegnet": {"space": "feature", "loss": "ls"},
         "selftrain": {"masked": 0.0, "rare_temperature": None},
+        "cbst": {"warmup": 0.0, "rounds": 3, "spatial_prior": True},
     },
     "dropout": {
         "train": {"steps": 4, "tick": 1},
