@@ -111,10 +111,11 @@ def histogram(probabilities: Tensor, seen: Tensor | None = None) -> Tensor:
     classes = probabilities.shape[1]
     probability, label = probabilities.max(1)
     if seen is not None:
-        probability, label = probability[seen], label[seen]
+        label = label.masked_fill(~seen, classes)  # counted apart
     odds = torch.logit(probability.double(), 2.0**-24)
-    bins = ((odds - LOWEST) * (BINS / (HIGHEST - LOWEST))).long().clamp(0, BINS - 1)
-    return torch.bincount((label * BINS + bins).flatten(), minlength=classes * BINS).view(classes, BINS)
+    bins = (label * BINS + ((odds - LOWEST) * (BINS / (HIGHEST - LOWEST))).long().clamp(0, BINS - 1)).flatten()
+    counts = torch.zeros((classes + 1) * BINS, dtype=torch.long, device=bins.device)
+    return counts.scatter_add_(0, bins, torch.ones_like(bins)).view(classes + 1, BINS)[:classes]
 
 
 def thresholds(counts: Tensor, portion: float) -> Tensor:
