@@ -366,7 +366,8 @@ def test_what_differs_for_a_segmenter_is_laid_over_the_block_segment(params):
     assert changed == shared | {"steps": 160}
     params["adaptsegnet"]["train"] = {"stepz": 160}
     assert "did you mean 'adaptsegnet.train.steps'" in only(params)
-    params["adaptsegnet"]["train"], params["device"]["devices"] = {"batch": 5}, 2
+    params["adaptsegnet"]["train"], params["cyclegan"]["train"] = {"batch": 5}, {"batch": 2}
+    params["device"]["devices"] = 2
     assert "adaptsegnet.train.batch is 5" in only(params)
 
 

@@ -234,6 +234,7 @@ def test_the_graph_makes_what_is_looked_for() -> None:
     everything |= {
         block: {name: own or [0] for name, own in params[block].items()} for block in ("translators", "paired")
     }
+    everything["cells"] = {name: own or ["none"] for name, own in params["cells"].items()}
     looked_for = set()
     for stage, cell in cells(everything):
         output = Output(stage, cell)
