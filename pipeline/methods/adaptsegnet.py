@@ -18,10 +18,8 @@ from pipeline.engine.settings import Count, MethodSettings, NetSettings, Rate, S
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels, lsgan, vanilla
 from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
-from pipeline.nets.deeplab_v2 import DeepLabV2
 from pipeline.nets.fc_discriminator import HALVINGS, FCDiscriminator, init_as_published
 from pipeline.nets.levels import Level
-from pipeline.nets.small_segmenter import SmallSegmenter
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
@@ -85,9 +83,8 @@ class AdaptSegNet:
         yield Update("discriminator", {f"D{at}": (source + target) / 2 for at, (source, target) in told.items()})
 
     def _said(self, image: Tensor) -> dict[str, Level]:
-        S = self.nets["S"]
-        said = S.levels(image) if isinstance(S, SmallSegmenter | DeepLabV2) else [Level(S(image), None)]
-        return dict(zip(self.levels, said, strict=True))
+        S: Any = self.nets["S"]
+        return dict(zip(self.levels, S.levels(image), strict=True))
 
     def _told(self, level: str, said: Level, domain: bool) -> Tensor:
         """The adversarial loss of a level's discriminator, or against it, for the label `domain`."""
@@ -101,11 +98,10 @@ class AdaptSegNet:
         """Nothing but nets and optimizers is state."""
 
 
-def _discriminator(own: Settings, net: nn.Module, level: int, classes: int) -> FCDiscriminator:
+def _discriminator(own: Settings, net: Any, level: int, classes: int) -> FCDiscriminator:
     """For softmaxes as published; of features at 1/2^n with n halvings fewer, so that a score stands for as much."""
     if own.space == "output":
         return FCDiscriminator(classes, own.discriminator_width)
-    assert isinstance(net, SmallSegmenter | DeepLabV2)
     channels, stride = net.feature_maps[level]
     return FCDiscriminator(channels, own.discriminator_width, HALVINGS - int(math.log2(stride)))
 
@@ -123,10 +119,10 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
     settings, own, found = SegmentSettings(**params["segment"]), Settings(**params["adaptsegnet"]), []
-    if settings.net.startswith("fcn8s") and (own.level, own.space) != ("single", "output"):
+    if settings.net.startswith("fcn8s") and own.level != "single":
         found.append(
-            f"params.yaml: segment.net is {settings.net}, which has neither an auxiliary head nor gives its features out; "
-            "set adaptsegnet.level to single and adaptsegnet.space to output, or take small or deeplab_v2"
+            f"params.yaml: segment.net is {settings.net}, which has no auxiliary head; set adaptsegnet.level to single, "
+            "or take small or deeplab_v2"
         )
     if min(settings.crop) < 2**HALVINGS:
         found.append(

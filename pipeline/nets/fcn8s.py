@@ -12,6 +12,7 @@ from torch import nn
 from pipeline.files import problems
 from pipeline.nets.dropout import SampleDropout2d
 from pipeline.nets.init import bilinear_kernel
+from pipeline.nets.levels import Level
 from pipeline.nets.vgg19 import MEAN, STD
 from pipeline.nets.weights import read_weights
 
@@ -53,8 +54,13 @@ class FCN8s(nn.Module):
         for layer in (self.upscore2, self.upscore8, self.upscore_pool4):
             with torch.no_grad():
                 layer.weight.copy_(bilinear_kernel(layer))
+        self.feature_maps = ((64 * width, 32),)  # channels and stride
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.levels(image)[0].logits
+
+    def levels(self, image: torch.Tensor) -> list[Level]:
+        """Scores, and the map of fc7."""
         x, pools = image, []
         for stage, (_, count) in enumerate(STAGES, 1):
             for n in range(1, count + 1):
@@ -63,11 +69,11 @@ class FCN8s(nn.Module):
             pools.append(x)
         x = self.drop6(F.relu(self.fc6(x), inplace=True))
         x = self.drop7(F.relu(self.fc7(x), inplace=True))
-        coarse = self.upscore2(self.score_fr(x))
+        fc7, coarse = x, self.upscore2(self.score_fr(x))
         coarse = self._add(coarse, self.score_pool4(pools[3]), published=5)
         coarse = self._add(self.upscore_pool4(coarse), self.score_pool3(pools[2]), published=9)
         coarse = self.upscore8(coarse)
-        return _window(coarse, 4 if self.same else 31, image)
+        return [Level(_window(coarse, 4 if self.same else 31, image), fc7)]
 
     def _add(self, coarse: torch.Tensor, skip: torch.Tensor, published: int) -> torch.Tensor:
         """Add scores where they lie over each other; either the skip has a border or the coarse map its kernel's."""

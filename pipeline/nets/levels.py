@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Level(NamedTuple):
-    """logits: N classes H W at the picture's size. features: N C h w, what they are read from; None: not given out."""
+    """logits: N classes H W at the picture's size. features: N C h w, what they are read from."""
 
     logits: Tensor
-    features: Tensor | None
+    features: Tensor
