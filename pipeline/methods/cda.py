@@ -77,7 +77,7 @@ class CDA:
         with torch.no_grad():
             known, seen = self.features(source.image), self.features(target.image)
         told, parts = E(known)
-        label = part_labels(source.label, self.classes, parts.shape[-2:])
+        label = part_labels(source.label, self.classes, (parts.shape[-2], parts.shape[-1]))
         easy = {
             "easy_spread": spread_loss(spread_of(source.label, self.classes), told.log_softmax(1)),
             "easy_parts": cross_entropy(parts, label, mean_over_ranks(labelled_pixels(label))),
@@ -124,7 +124,7 @@ def spread_loss(spread: Tensor, told: Tensor) -> Tensor:
     return -(spread * told).sum(1).mean()
 
 
-def part_labels(label: Tensor, classes: int, size: torch.Size) -> Tensor:
+def part_labels(label: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
     """The class that most labelled pixels of each part have, N h w; 255 for a part without any."""
     known = F.one_hot(label.clamp(max=classes), classes + 1)[..., :classes].permute(0, 3, 1, 2)
     most, found = F.adaptive_avg_pool2d(known.float(), size).max(1)

@@ -51,10 +51,8 @@ class LSD:
         self.settings, self.own = settings, own
         random = torch.Generator().manual_seed(seed)
         S: Any = new_net(settings, classes, random)
-        G, D = (
-            FeatureDecoder(*S.feature_maps[-1], own.generator_width),
-            DomainAndClasses(classes, own.discriminator_width),
-        )
+        channels, stride = S.feature_maps[-1]
+        G, D = FeatureDecoder(channels, stride, own.generator_width), DomainAndClasses(classes, own.discriminator_width)
         init_kaiming(G, random)
         init_kaiming(D, random)
         self.nets = nn.ModuleDict({"S": S, "G": G, "D": D})
