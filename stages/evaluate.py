@@ -36,7 +36,7 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
     from pipeline.datasets.settings import TargetSettings
     from pipeline.engine.model import load_model
     from pipeline.files import atomic_dir, encode_png, progress, write_atomic, write_json
-    from pipeline.methods import method_module
+    from pipeline.methods import is_adversarial, method_module
     from pipeline.scoring import predictor, score
     from pipeline.shards.index import ShardSet
 
@@ -50,6 +50,8 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
         "translator": translator, "segmenter": segmenter, "seed": seed, "dataset": target.name, "split": settings.split,
         **score(predict_one, samples, val.classes), "uses_target_labels": any(method_module(name).USES_TARGET_LABELS for name in (segmenter, translator)),
     }  # fmt: skip
+    if is_adversarial(segmenter):
+        row["snapshots"] = score_snapshots(f"{segmenter}/{translator}/{seed}", val, accelerator, row["miou"])
     with atomic_dir(Path(f"results/evaluate/{segmenter}/{translator}/{seed}")) as folder:
         write_json(folder / "scores.json", row)
         kept = min(settings.gallery, len(val))
@@ -60,6 +62,23 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
             write_atomic(folder / "predictions" / f"{sample.key}.png", encode_png(predict_one(sample.image)))
     shown = {name: round(row[name], 4) for name in ("miou", "miou16", "pixel_accuracy") if row[name] is not None}
     write_json(Path(f"results/metrics/{segmenter}/{translator}/{seed}.json"), shown)
+
+
+def score_snapshots(cell: str, val: Any, accelerator: str, final: float) -> dict[str, list[float]]:
+    """steps and miou of a training's last snapshots; the last of them is the model, whose miou is `final`."""
+    from pipeline.engine.model import load_model, load_weights
+    from pipeline.engine.snapshots import read_snapshots
+    from pipeline.files import progress
+    from pipeline.scoring import predictor, score
+
+    model = load_model(f"models/segmenters/{cell}", accelerator)
+    predict_one, files = predictor(model, val.classes), read_snapshots(Path(f"models/snapshots/{cell}"))
+    found = []
+    for file in progress(list(files.values())[:-1], "evaluate snapshots"):
+        load_weights(model.nets, file)
+        samples = (val.read(i, ("image", "label")) for i in range(len(val)))
+        found.append(score(predict_one, samples, val.classes)["miou"])
+    return {"steps": list(files), "miou": [*found, final]}
 
 
 def evaluate_model(given: Arguments) -> None:

@@ -8,6 +8,7 @@ from stages.common import Arguments, parser, run
 
 def main(given: Arguments) -> None:
     from pipeline.engine.session import run_training
+    from pipeline.methods import is_adversarial
     from stages.inputs import method_with, open_sets
 
     name, cell = given.segmenter, f"{given.segmenter}/{given.translator}/{given.seed}"
@@ -16,6 +17,7 @@ def main(given: Arguments) -> None:
         name, given.seed, load(), sets,
         stage=f"segment_{name}@{given.translator}-{given.seed}", out=Path(f"models/segmenters/{cell}"),
         curves=Path(f"results/segment/{cell}/curves.json"), cost=Path(f"results/costs/segment/{cell}.json"),
+        snapshots=Path(f"models/snapshots/{cell}") if is_adversarial(name) else None,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from pipeline.engine.checkpoint import Checkpoints
 from pipeline.engine.ema import Ema
 from pipeline.engine.schedules import factor
 from pipeline.engine.settings import RunSettings
+from pipeline.engine.snapshots import Snapshots
 from pipeline.engine.step import Update, mean_over_ranks, run_step
 from pipeline.files import UserError, progress, write_atomic
 from pipeline.nets.dropout import seed_dropout
@@ -56,6 +57,7 @@ class Run:
     fabric: Fabric
     checkpoints: Checkpoints
     seed: int
+    snapshots: Snapshots | None = None
     optimizers: dict[str, Optimizer] = field(init=False)
     rates: dict[str, list[float]] = field(init=False)
     ema: Ema | None = field(init=False)
@@ -136,6 +138,8 @@ def train(run: Run, feed: Feed, label: str, live: Callable[[int, dict[str, float
         if run.ema:
             run.ema.update(run.method.nets, run.step)
         run.step += 1
+        if run.snapshots and run.fabric.global_rank == 0:
+            run.snapshots.take(run.step, run.nets)
         if run.step % settings.tick:
             continue
         row = _close_tick(run, pending)

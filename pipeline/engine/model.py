@@ -60,9 +60,6 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
 
     Raises UserError for what is missing or does not fit.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = Path(path)
     missing = [name for name in FILES if not (path / name).is_file()]
     if missing:
@@ -73,15 +70,21 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
     name, params, optional = _resolved(path / "params.yaml")
     module = method_module(name)
     nets = _empty_nets(path / "params.yaml", module, params, len(classes))
-    try:
-        nets.load_state_dict(load_file(path / "weights.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
-        raise UserError(
-            f"{path}/weights.safetensors does not fit its params.yaml: {' '.join(str(error).split())[:400]}"
-        ) from None
+    load_weights(nets, path / "weights.safetensors")
     cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
     nets = nets.to("cuda" if cuda else "cpu").eval().requires_grad_(False)
     return Model(name, module, nets, params, classes, (path / "fingerprint").read_text().strip(), optional)
+
+
+def load_weights(nets: nn.ModuleDict, file: Path) -> None:
+    """Weights from a file into the nets of its model directory. Raises UserError where they do not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        nets.load_state_dict(load_file(file))
+    except (SafetensorError, RuntimeError) as error:
+        raise UserError(f"{file} does not fit its params.yaml: {' '.join(str(error).split())[:400]}") from None
 
 
 def _class_table(file: Path) -> ClassTable:

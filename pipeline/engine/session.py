@@ -14,6 +14,7 @@ from pipeline.engine.device import check_torchvision, describe, launch
 from pipeline.engine.loop import Run, train, write_curves
 from pipeline.engine.model import save_model
 from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
+from pipeline.engine.snapshots import Snapshots
 from pipeline.files import sha256_file
 from pipeline.methods import method_module
 from pipeline.params import block, parse
@@ -54,8 +55,12 @@ def run_training(
     out: Path,
     curves: Path,
     cost: Path,
+    snapshots: Path | None = None,
 ) -> None:
-    """Train method `name` on `sets` (domain -> shards) and write its outputs; continued where an equal run was stopped."""
+    """Train method `name` on `sets` (domain -> shards) and write its outputs; continued where an equal run was stopped.
+
+    snapshots: folder for the last ones of a method that is ADVERSARIAL.
+    """
     check_torchvision()
     module = method_module(name)
     resolved = resolve(params, module)
@@ -69,6 +74,10 @@ def run_training(
     )
     method = module.build(resolved, _count(classes), seed)
     run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)
+    kept = module.exported(resolved, _count(classes))
+    if snapshots:
+        assert isinstance(settings, SegmentSettings)
+        run.snapshots = Snapshots(run.checkpoints.folder / "snapshots", set(kept), settings.steps, settings.snapshots)
     feed = feed_of(module, resolved, sets, run)
     if fabric.global_rank == 0:
         _announce(name, seed, settings, sets)
@@ -76,10 +85,11 @@ def run_training(
         train(run, feed, stage, live.log if live else None)
     if fabric.global_rank:
         return
-    kept = module.exported(resolved, _count(classes))
     kept.load_state_dict({k: v for k, v in run.nets.state_dict().items() if k.split(".")[0] in kept})
     card = _card(name, seed, settings, sets, describe(fabric), method)
     save_model(out, name, kept, resolved, classes, mark, card, _optional(module.DOMAINS, sets))
+    if run.snapshots and snapshots:
+        run.snapshots.keep(snapshots)
     write_curves(curves, run, name, seed)
     write_cost(cost, stage, name, seed, run.cost, describe(fabric), settings.steps * settings.batch)
     run.checkpoints.remove()

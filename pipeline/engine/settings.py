@@ -87,5 +87,6 @@ class SegmentSettings(RunSettings, NetSettings):
 
     optimizer: Literal["adamw", "sgd"] = "adamw"  # sgd: momentum 0.9, and ten times the rate for deeplab_v2's heads
     weight_decay: Weight = 0.0
+    snapshots: Count = 20  # steps between the last ten of an adversarial segmenter, which are scored too
     vgg16: str | None = None  # file of torchvision's VGG16 weights, for fcn8s
     resnet101: str | None = None  # file of Caffe's ResNet-101 weights, for deeplab_v2

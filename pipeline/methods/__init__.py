@@ -1,6 +1,7 @@
 """One file a method. What a module offers (see docs/new_method.md):
 
 ABILITY             "translator", "rival" (a translator of a few lines, without training) or "segmenter"
+ADVERSARIAL         optional: True for a segmenter whose last snapshots are kept and scored beside the last one
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
 DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", each with the parts it reads
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
@@ -35,3 +36,8 @@ def method_module(name: str) -> ModuleType:
 def is_paired(name: str) -> bool:
     """Whether a method learns from aligned pairs: a data set of its own, so it translates no source for a segmenter."""
     return "pairs" in getattr(method_module(name), "DOMAINS", {})
+
+
+def is_adversarial(name: str) -> bool:
+    """Whether a segmenter's training has no minimum to end in, so that its last snapshots are scored too."""
+    return bool(getattr(method_module(name), "ADVERSARIAL", False))

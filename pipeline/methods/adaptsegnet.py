@@ -21,10 +21,11 @@ from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
 from pipeline.nets.fc_discriminator import HALVINGS, FCDiscriminator, init_as_published
 from pipeline.nets.levels import Level
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
+__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
+ADVERSARIAL = True  # its last snapshots are kept and scored
 DOMAINS = {"source": ("image", "label"), "target": ("image",)}
 BLOCKS = ("segment", "adaptsegnet")
 SOURCE, TARGET = False, True  # the discriminators' labels, 0 and 1

@@ -20,10 +20,11 @@ from pipeline.losses import cross_entropy, labelled_pixels, vanilla
 from pipeline.methods.source_only import exported, logits, new_net, optimizer
 from pipeline.nets.init import init_kaiming
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
+ADVERSARIAL = True  # its last snapshots are kept and scored
 DOMAINS = {"source": ("image", "label"), "target": ("image",)}
 BLOCKS = ("segment", "fcn_wild")
 

@@ -23,10 +23,11 @@ from pipeline.methods.source_only import exported, logits, new_net, optimizer
 from pipeline.nets.init import init_kaiming
 from pipeline.nets.lsd import DomainAndClasses, FeatureDecoder
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
+ADVERSARIAL = True  # its last snapshots are kept and scored
 DOMAINS = {"source": ("image", "label"), "target": ("image",)}
 BLOCKS = ("segment", "lsd")
 
