@@ -26,6 +26,7 @@ class Options(Parameters):
 
     inside: str = ""  # folder inside the root or archive, where that holds more than one data set
     dev_share: float = Field(default=0.15, ge=0, lt=1)  # of every sequence of the published train, taken from its end
+    val_sequences: float = Field(default=0.0, ge=0, lt=1)  # of train's sequences, whole: val of a set that has none
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,24 @@ def make_dataset(
         owners[item.key] = item
     if twice:
         raise problems(f"{source.where} holds pictures of one name; name one folder by the option 'inside':", twice)
-    final = take_end(ordered, options.dev_share, "dev")
+    final = take_end(_with_val(ordered, options.val_sequences, source), options.dev_share, "dev")
     return Dataset(name, source.where, classes, Reader(name, classes, decoders), final, tuple(sorted(stray)))
+
+
+def _with_val(items: Sequence[Item], share: float, source: Source) -> Sequence[Item]:
+    """The last `share` of train's sequences becomes val, at least one and not all. Whole ones: a net that saw one picture
+    of a drive has nearly seen the next. Raises UserError where there is a val already."""
+    known = sum(item.split == "val" for item in items)
+    if not share:
+        return items
+    if known:
+        raise UserError(
+            f"{source.where} has a val ({known}) of its own, so none is made of train; leave the option 'val_sequences' at 0"
+        )
+    sequences = list(dict.fromkeys(item.sequence for item in items if item.split == "train"))
+    count = min(max(1, int(len(sequences) * share + 0.5)), len(sequences) - 1)
+    last = set(sequences[len(sequences) - count :])
+    return [replace(item, split="val") if item.split == "train" and item.sequence in last else item for item in items]
 
 
 def take_end(items: Sequence[Item], share: float, name: str) -> list[Item]:

@@ -30,7 +30,10 @@ class SourceSettings(Parameters):
 
 
 class TargetSettings(Parameters):
-    """The real set at data/raw/NAME. `dev` is the last share of every sequence of its published train split."""
+    """The real set at data/raw/NAME. `dev` is the last share of every sequence of its published train split.
+
+    A set without a published val may give up whole sequences of train for one.
+    """
 
     name: str = "world_target"
     layout: Literal["cityscapes", "kitti", "vistas", "camvid", "idd_lite", "folder"] = "cityscapes"
@@ -38,11 +41,12 @@ class TargetSettings(Parameters):
     version: str = ""  # of vistas, "v1.2" or "v2.0", where a package holds both
     classes: str = "cityscapes19"  # of folder: the table of its labels
     dev_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    val_sequences: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def options(self) -> dict[str, Any]:
         """What the reader of this layout is told."""
         own = {"vistas": {"version": self.version}, "folder": {"classes": self.classes}}.get(self.layout, {})
-        return {"inside": self.inside, "dev_share": self.dev_share, **own}
+        return {"inside": self.inside, "dev_share": self.dev_share, "val_sequences": self.val_sequences, **own}
 
 
 class PairSettings(Parameters):

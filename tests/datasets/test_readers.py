@@ -242,6 +242,19 @@ def test_idd_lite(put: Put, tmp_path: Path) -> None:
     assert sample.label is not None and set(np.unique(sample.label)) == {0, 6, 255}
 
 
+def test_whole_drives_become_val_where_there_is_none(put: Put, tmp_path: Path) -> None:
+    for drive, stem in (("0", "1"), ("0", "2"), ("7", "1"), ("7", "2"), ("12", "5"), ("12", "6")):
+        put(f"leftImg8bit/train/{drive}/{stem}_image.jpg")
+    data = open_dataset("idd_lite", tmp_path, val_sequences=0.4)
+    assert [(i.key, i.split) for i in data.items()] == [
+        ("0_1", "train"), ("0_2", "dev"), ("7_1", "train"), ("7_2", "dev"), ("12_5", "val"), ("12_6", "val"),
+    ]  # fmt: skip
+    assert open_dataset("idd_lite", tmp_path, val_sequences=0.9).counts()["val"] == 4  # never all of train
+    put("leftImg8bit/val/3/1_image.jpg")
+    with pytest.raises(UserError, match=r"has a val \(1\) of its own.*leave the option 'val_sequences' at 0"):
+        open_dataset("idd_lite", tmp_path, val_sequences=0.4)
+
+
 def test_folder_of_plain_pictures(put: Put, tmp_path: Path) -> None:
     for name in ("walk.one/a b.png", "walk.one/c.jpg", "val/d.png", "RGB/0001.png"):
         put(name)

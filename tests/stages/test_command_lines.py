@@ -10,8 +10,9 @@ import torch
 
 from pipeline.files import decode_image, encode_jpeg, encode_png, read_image
 from pipeline.methods import spade
+from pipeline.params import read_yaml
 from pipeline.translation import to_picture, to_tensor
-from tests.commands import ROOT, Ended, contents, run_apart, run_here
+from tests.commands import ROOT, Ended, contents, run_apart, run_here, write_params
 from tests.engine import toy
 
 KEYS = {
@@ -168,6 +169,24 @@ def test_the_stage_and_the_command_agree(trained, copy, tmp_path):
     # the shards hold JPEG pictures, the folder the PNG that they were made of
     assert staged["pixel_accuracy"] == pytest.approx(alone["pixel_accuracy"], abs=0.02)
     assert np.array(staged["confusion"]).sum() == np.array(alone["confusion"]).sum()
+
+
+def test_an_adversarial_segmenter_is_its_last_snapshot_and_tells_of_the_others(trained, copy):
+    folder = copy(trained, "data/shards", "data/translated/none")
+    params = read_yaml(folder / "params.yaml")
+    params["segment"]["snapshots"] = 2
+    write_params(folder, params)
+    for stage in ("segment", "evaluate"):
+        ended = run_here(folder, stage, "adaptsegnet", "none", "0")
+        assert ended.code == 0, ended.err
+    scores = json.loads((folder / "results/evaluate/adaptsegnet/none/0/scores.json").read_text())
+    assert scores["snapshots"]["steps"] == [2, 4, 6] and scores["snapshots"]["miou"][-1] == scores["miou"]
+    early = folder / "models/snapshots/adaptsegnet/none/0/000000002.safetensors"
+    early.replace(folder / "models/segmenters/adaptsegnet/none/0/weights.safetensors")
+    early.with_name("000000006.safetensors").unlink()
+    assert run_here(folder, "evaluate", "adaptsegnet", "none", "0").code == 0
+    told = json.loads((folder / "results/evaluate/adaptsegnet/none/0/scores.json").read_text())
+    assert told["miou"] == scores["snapshots"]["miou"][0]  # so the snapshot was scored with its own weights
 
 
 def test_scoring_what_cannot_be_scored(trained, tmp_path):
