@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -36,6 +37,7 @@ class Settings(MethodSettings):
 
     level: Literal["single", "multi"] = "multi"  # multi: an auxiliary head and its discriminator too
     space: Literal["output", "feature"] = "output"  # what D sees; feature: the map that a head reads (the ablation)
+    block: Literal[1, 2, 4, 8] = 1  # output: scores are averaged over blocks of so many pixels a side; 1 as published
     loss: Literal["vanilla", "ls"] = "vanilla"
     adversarial: Weight = 0.001  # lambda_adv of the main head; published with ls, single: 0.01
     adversarial_auxiliary: Weight = 0.0002
@@ -89,8 +91,12 @@ class AdaptSegNet:
 
     def _told(self, level: str, said: Level, domain: bool) -> Tensor:
         """The adversarial loss of a level's discriminator, or against it, for the label `domain`."""
-        seen = said.logits.softmax(1) if self.own.space == "output" else said.features
-        return (vanilla if self.own.loss == "vanilla" else lsgan)(self.nets[f"D{level}"](seen), domain)
+        return (vanilla if self.own.loss == "vanilla" else lsgan)(self.nets[f"D{level}"](self._seen(said)), domain)
+
+    def _seen(self, said: Level) -> Tensor:
+        if self.own.space == "feature":
+            return said.features
+        return (F.avg_pool2d(said.logits, self.own.block) if self.own.block > 1 else said.logits).softmax(1)
 
     def state(self) -> dict[str, Any]:
         return {}
@@ -100,10 +106,8 @@ class AdaptSegNet:
 
 
 def _discriminator(own: Settings, net: Any, level: int, classes: int) -> FCDiscriminator:
-    """For softmaxes as published; of features at 1/2^n with n halvings fewer, so that a score stands for as much."""
-    if own.space == "output":
-        return FCDiscriminator(classes, own.discriminator_width)
-    channels, stride = net.feature_maps[level]
+    """For softmaxes as published; of a map at 1/2^n with n halvings fewer, so that a score stands for as much."""
+    channels, stride = (classes, own.block) if own.space == "output" else net.feature_maps[level]
     return FCDiscriminator(channels, own.discriminator_width, HALVINGS - int(math.log2(stride)))
 
 
