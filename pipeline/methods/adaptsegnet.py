@@ -8,10 +8,11 @@ The net, its budget and its augmentation are those of `source_only` (block `segm
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -42,6 +43,7 @@ class Settings(MethodSettings):
     adversarial: Weight = 0.001  # lambda_adv of the main head; published with ls, single: 0.01
     adversarial_auxiliary: Weight = 0.0002
     task_auxiliary: Weight = 0.1  # lambda_seg of the auxiliary head
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the steps from source labels alone; 0 as published
     discriminator_width: Count = 64
     discriminator_lr: Rate = 1e-4
 
@@ -73,21 +75,26 @@ class AdaptSegNet:
 
     def step(self, batch: Any) -> Iterator[Update]:
         own, label = self.own, batch.source.label
+        due = int(batch.source.positions[0]) // self.settings.batch >= int(own.warmup * self.settings.steps)
         tasks = {"": 1.0, "_auxiliary": own.task_auxiliary}
         weights = {"": own.adversarial, "_auxiliary": own.adversarial_auxiliary}
-        on_source, on_target = self._said(batch.source.image), self._said(batch.target.image)
+        on_source = self._said(batch.source.image)
+        on_target = self._said(batch.target.image) if due else {}
         pixels = mean_over_ranks(labelled_pixels(label))
         losses = {f"task{at}": tasks[at] * cross_entropy(on_source[at].logits, label, pixels) for at in self.levels}
-        losses |= {f"gan{at}": weights[at] * self._told(at, on_target[at], SOURCE) for at in self.levels}
+        nothing = losses["task"].new_zeros(())
+        for at in self.levels:
+            losses[f"gan{at}"] = weights[at] * self._told(at, on_target[at], SOURCE) if due else nothing
         yield Update("segmenter", losses)
-        told = {
-            at: (self._told(at, on_source[at], SOURCE), self._told(at, on_target[at], TARGET)) for at in self.levels
-        }
-        yield Update("discriminator", {f"D{at}": (source + target) / 2 for at, (source, target) in told.items()})
+        told = {f"D{at}": self._halves(at, on_source[at], on_target[at]) if due else nothing for at in self.levels}
+        yield Update("discriminator", told, due)
 
     def _said(self, image: Tensor) -> dict[str, Level]:
         S: Any = self.nets["S"]
         return dict(zip(self.levels, S.levels(image), strict=True))
+
+    def _halves(self, level: str, on_source: Level, on_target: Level) -> Tensor:
+        return (self._told(level, on_source, SOURCE) + self._told(level, on_target, TARGET)) / 2
 
     def _told(self, level: str, said: Level, domain: bool) -> Tensor:
         """The adversarial loss of a level's discriminator, or against it, for the label `domain`."""

@@ -43,6 +43,7 @@ class Settings(MethodSettings):
 
     teacher: Share = 0.999  # decay of its average
     threshold: Share = 0.968  # probability from which a pixel is sure
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the steps from source labels alone; 0 as published
     mixed: Weight = 1.0
     masked: Weight = 1.0  # 0: without masked pictures and their pass, as DAFormer
     mask_share: Share = 0.7
@@ -64,22 +65,28 @@ class SelfTraining:
 
     def step(self, batch: Any) -> Iterator[Update]:
         S, own, source, target = self.nets["S"], self.own, batch.source, batch.target
+        n = int(target.positions[0]) // self.settings.batch
+        blend(self.teacher.to(target.image.device), S, teacher_decay(n, own.teacher))
+        pixels = mean_over_ranks(labelled_pixels(source.label))
+        losses = {"task": cross_entropy(S(source.image), source.label, pixels)}
+        if n < int(own.warmup * self.settings.steps):
+            losses |= dict.fromkeys(("mixed", "masked") if own.masked else ("mixed",), pixels.new_zeros(()))
+        else:
+            losses |= self._adapted(source, target)
+        yield Update("segmenter", losses)
+
+    def _adapted(self, source: Any, target: Any) -> dict[str, Tensor]:
+        S, own = self.nets["S"], self.own
         with torch.no_grad():
             label, sure = self._taught(target)
             mixed, mixed_label, weight = self._mixed(source, target, label, sure)
-        pixels = mean_over_ranks(labelled_pixels(source.label))
-        losses = {
-            "task": cross_entropy(S(source.image), source.label, pixels),
-            "mixed": own.mixed * weighted_cross_entropy(S(mixed), mixed_label, weight),
-        }
+        losses = {"mixed": own.mixed * weighted_cross_entropy(S(mixed), mixed_label, weight)}
         if own.masked:
             losses["masked"] = own.masked * weighted_cross_entropy(S(self._masked(target)), label, sure)
-        yield Update("segmenter", losses)
+        return losses
 
     def _taught(self, target: Any) -> tuple[Tensor, Tensor]:
-        """The teacher's labels of the target pictures, after it has followed S by a step, and their weight."""
-        n = int(target.positions[0]) // self.settings.batch
-        blend(self.teacher.to(target.image.device), self.nets["S"], teacher_decay(n, self.own.teacher))
+        """The teacher's labels of the target pictures, and their weight."""
         label, sure = pseudo_labels(self.teacher(target.image), self.own.threshold)
         if target.inside is not None:
             label = label.masked_fill(~target.inside[:, 0], IGNORE)

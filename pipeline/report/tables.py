@@ -106,6 +106,8 @@ def _row(run: Run, distances: list[str], perfect: list[str], costs: list[dict[st
     row: Row = {"translator": run.translator, "segmenter": run.segmenter, "seed": run.seed}
     row |= {key: scores[key] for key in ("dataset", "split", "pictures", "protocol")}
     row |= {key: scores.get(key) for key in SCORES}
+    late = (scores.get("snapshots") or {}).get("miou") or []
+    row |= {"snapshots_mean": mean(late), "snapshots_spread": spread(late)}
     row["iou"] = scores["iou"]
     row |= {name: (measure.get("distances") or {}).get(name) for name in distances}
     row["label_preservation"] = (measure.get("label_preservation") or {}).get("miou")

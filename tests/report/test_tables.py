@@ -13,7 +13,7 @@ from pipeline.report import results, tables
 
 KEYS = [
     "translator", "segmenter", "seed", "dataset", "split", "pictures", "protocol", "miou", "miou19", "miou16", "miou13",
-    "miou7", "pixel_accuracy", "iou", "frechet_lite0_8", "kid_lite0_8", "label_preservation", "psnr_perfect",
+    "miou7", "pixel_accuracy", "snapshots_mean", "snapshots_spread", "iou", "frechet_lite0_8", "kid_lite0_8", "label_preservation", "psnr_perfect",
     "ssim_perfect", "uses_target_labels", "seconds", "peak_mb",
 ]  # fmt: skip
 
