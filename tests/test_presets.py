@@ -54,6 +54,12 @@ def test_the_documents_tell_of_every_preset_and_every_file_of_weights():
     assert all(f"`{key}`" in weights for key in WEIGHT_FILES)
 
 
+def test_another_real_domain_is_another_block_target_and_nothing_else():
+    camvid, idd_lite = (read_yaml(ROOT / f"presets/{name}_segmenters.yaml") for name in ("camvid", "idd_lite"))
+    assert camvid.pop("target")["layout"] == "camvid" and idd_lite.pop("target")["layout"] == "idd_lite"
+    assert camvid == idd_lite
+
+
 def test_switching_between_presets_needs_no_force(folder):
     for name in (*NAMES, "default"):
         presets.apply(name)

@@ -109,6 +109,34 @@ def test_without_adversarial_weight_one_level_is_source_only():
         torch.testing.assert_close(method.nets["S"].state_dict()[key], value, rtol=0, atol=1e-7)
 
 
+def test_until_the_warmup_ends_it_learns_from_source_labels_alone():
+    method, plain = toy.build(NAME, {NAME: {"level": "single", "warmup": 0.25}}), toy.build("source_only")  # 2 of 8 steps
+    feed = toy.Drawn(NAME).batches(0)
+    first = {key: value.clone() for key, value in method.nets["D"].state_dict().items()}
+    optimizers, others = method.optimizers(), plain.optimizers()
+    for _ in range(2):
+        batch = next(feed)
+        losses = run_step(method.step(batch), optimizers)
+        run_step(plain.step(batch), others)
+        assert losses["gan"] == losses["D"] == 0
+    for key, value in plain.nets["S"].state_dict().items():
+        assert torch.equal(method.nets["S"].state_dict()[key], value), key
+    assert all(torch.equal(method.nets["D"].state_dict()[key], value) for key, value in first.items())
+    assert run_step(method.step(next(feed)), optimizers)["D"] > 0
+    assert not any(torch.equal(method.nets["D"].state_dict()[key], value) for key, value in first.items())
+
+
+def test_averaged_over_blocks_a_score_stands_for_as_many_pixels():
+    seen = {}
+    for block in (1, 4):
+        method, batch = built(block=block)
+        method.nets["D"].register_forward_hook(lambda D, given, score, block=block: seen.update({block: (given[0], score)}))
+        list(method.step(batch))
+    (whole, score), (small, other) = seen[1], seen[4]
+    assert small.shape[-2:] == (whole.shape[-2] // 4, whole.shape[-1] // 4) and other.shape == score.shape
+    torch.testing.assert_close(small.sum(1), torch.ones_like(small[:, 0]))  # probabilities still
+
+
 def test_an_auxiliary_head_changes_no_other_first_weight():
     one, two = (built(level=level)[0].nets["S"].state_dict() for level in LEVELS)
     assert all(torch.equal(two[key], value) for key, value in one.items())

@@ -84,8 +84,8 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "train": OTHER,
         "segment": OTHER,
         "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
-        "adaptsegnet": {"space": "feature", "loss": "ls"},
-        "selftrain": {"masked": 0.0, "rare_temperature": None},
+        "adaptsegnet": {"space": "feature", "loss": "ls", "warmup": 0.25},
+        "selftrain": {"masked": 0.0, "rare_temperature": None, "warmup": 0.25},
         "cbst": {"warmup": 0.0, "rounds": 3, "spatial_prior": True},
     },
     "dropout": {
