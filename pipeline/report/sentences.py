@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.report import words
 from pipeline.report.compare import ONE_SEED
-from pipeline.report.results import NONE, Results
+from pipeline.report.results import NONE, SOURCE_ONLY, Results
 from pipeline.report.tables import Gap, Summary, Table
 
 
@@ -32,7 +32,7 @@ def protocol(params: dict[str, Any], results: Results, table: Table, sets: dict[
     trained += dict.fromkeys(f"segmenter {run.segmenter} {_kimg(run.curves)}" for run in results.runs)
     budget = (
         f"Pictures seen in training: {words.listing(trained)}. Every row trains its segmenter afresh, with the same "
-        "augmentation and budget."
+        f"augmentation and budget{_but_for(params, results)}."
     )
     return [sentence for sentence in (learning, judging, budget) if sentence]
 
@@ -43,13 +43,15 @@ def findings(summaries: list[Summary], marks: Gap) -> list[str]:
 
 
 def _best(summaries: list[Summary], marks: Gap) -> str:
-    ranked = [s for s in summaries if not s.apart and s.translator != NONE and s.mean["miou"] is not None]
+    start = (NONE, SOURCE_ONLY)
+    rivals = [s for s in summaries if not s.apart and (s.translator, s.segmenter) != start]
+    ranked = [s for s in rivals if s.mean["miou"] is not None]
     if not ranked or marks.none is None:
         return ""
     best = max(ranked, key=lambda s: s.mean["miou"] or 0.0)
     surplus, known = (best.mean["miou"] or 0.0) - marks.none, f" ({ONE_SEED})" if best.seeds == 1 else ""
     if surplus <= 0:
-        return f"No translator without target labels is above source-only{known}."
+        return f"No other cell without target labels is above source-only{known}."
     gain = words.points(surplus)
     share = "" if best.gap_closed is None else f", {100 * best.gap_closed:.0f} % of the gap to the oracle"
     reached = words.percent(best.mean["miou"], best.spread["miou"])
@@ -67,6 +69,14 @@ def _split(marks: Gap) -> str:
         f"Of the gap of {100 * width:.1f} points, appearance explains {100 * look:.0f} % (what a perfect translation "
         f"closes) and layout {100 * (1 - look):.0f} %."
     )
+
+
+def _but_for(params: dict[str, Any], results: Results) -> str:
+    """`, but for cbst (steps 200)`: segmenters whose block changes the block segment by `train`, as far as there are any."""
+    names = dict.fromkeys(run.segmenter for run in results.runs)
+    changed = {name: (params.get(name) or {}).get("train") or {} for name in names}
+    said = [f"{name} ({', '.join(f'{k} {v}' for k, v in own.items())})" for name, own in changed.items() if own]
+    return f", but for {words.listing(said)}" if said else ""
 
 
 def _kimg(curves: dict[str, Any]) -> str:
