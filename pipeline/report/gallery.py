@@ -20,6 +20,7 @@ SCENES = 6  # of the source and of the target
 WORST = 20  # a translator
 ALL_WORST = 400  # pictures of worst translations on the page, all translators together: the page stays small
 WIDE, NARROW = 448, 256  # widest picture in the galleries and among the worst, in pixels
+TARGET, TRUTH = "target picture", "truth"  # captions
 DEPTH_NEAR, DEPTH_FAR = 2.0, 200.0  # metres: both ends of the depth pictures' logarithmic scale
 
 
@@ -131,6 +132,11 @@ def shrink(array: np.ndarray, width: int, how: int) -> np.ndarray:
     return cv2.resize(array, (width, max(1, round(array.shape[0] * width / array.shape[1]))), interpolation=how)
 
 
+def caption_of(translator: str, segmenter: str) -> str:
+    """What stands below a cell's prediction."""
+    return translator if segmenter == SOURCE_ONLY else f"{translator} + {segmenter}"
+
+
 def paint_depth(metres: np.ndarray) -> np.ndarray:
     """Depth (H, W) in metres -> RGB on a logarithmic scale, near = bright; the sky is a pale grey-blue."""
     sky = ~np.isfinite(metres)
@@ -196,7 +202,7 @@ def _worst(shelf: Shelf, translator: str, worst: list[Any], source: ShardSet, sh
 
 def _plain(shelf: Shelf, target: ShardSet) -> Iterator[Scene]:
     for key in pick(target.keys, SCENES):
-        yield Scene(key, [_photo(shelf, f"target_{key}", target, key, "target picture", f"Target picture {key}")])
+        yield Scene(key, [_photo(shelf, f"target_{key}", target, key, TARGET, f"Target picture {key}")])
 
 
 def _target(shelf: Shelf, out: Gallery, runs: list[Run], root: Path) -> None:
@@ -209,16 +215,15 @@ def _target(shelf: Shelf, out: Gallery, runs: list[Run], root: Path) -> None:
     out.target_legend = legend(table)
     for key in keys:
         sample = read(target, key)
-        pictures = [_photo(shelf, f"target_{key}", target, key, "target picture", f"Target picture {key}")]
+        pictures = [_photo(shelf, f"target_{key}", target, key, TARGET, f"Target picture {key}")]
         if sample.label is not None:
             alt = f"True classes of target picture {key}"
-            pictures.append(shelf.put(f"truth_{key}", table.paint(sample.label), "truth", alt, kind="labels"))
+            pictures.append(shelf.put(f"truth_{key}", table.paint(sample.label), TRUTH, alt, kind="labels"))
         for run in runs:
             own = by_names.get(tuple(run.scores["classes"]), table)
             cell = f"{run.translator} + {run.segmenter}"
             painted = own.paint(read_image(run.predictions / f"{key}.png", "unchanged"))
-            caption = run.translator if run.segmenter == SOURCE_ONLY else cell
             alt = f"Classes that {cell} predicts on target picture {key}"
             name = f"predicted_{run.segmenter}_{run.translator}_{key}"
-            pictures.append(shelf.put(name, painted, caption, alt, kind="labels"))
+            pictures.append(shelf.put(name, painted, caption_of(run.translator, run.segmenter), alt, kind="labels"))
         out.target.append(Scene(key, pictures))
