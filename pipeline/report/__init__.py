@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import atomic_dir, write_atomic, write_json
-from pipeline.report import claims, gallery, generation, page, pairs, results, tables
+from pipeline.report import claims, gallery, generation, grid, page, pairs, results, tables
 from pipeline.report.compare import compare
 from pipeline.report.tables import Table
 from pipeline.report.terminal import format_claims, format_table
@@ -20,7 +20,8 @@ def build(params: dict[str, Any], root: Path, out: Path) -> Table:
     """Write the report of the cells of `params` into the folder `out`, whole or not at all; returns the table's rows.
 
     root: the folder that holds results/ and data/. Writes table.json, table.csv, scores.json (without costs),
-    claims.json, generation.json, pairs.json, params.json, index.html and pictures/. Raises UserError where a result is missing or broken.
+    claims.json, grid.json, generation.json, pairs.json, params.json, index.html and pictures/. Raises UserError where a
+    result is missing or broken.
     """
     root = Path(root)
     found = results.load(params, root)
@@ -30,6 +31,7 @@ def build(params: dict[str, Any], root: Path, out: Path) -> Table:
         write_atomic(folder / "table.csv", tables.to_csv(table))
         write_json(folder / "scores.json", tables.without_costs(table))
         write_json(folder / "claims.json", claims.claims(table))
+        write_json(folder / "grid.json", {"combinations": grid.combinations(table)})
         write_json(folder / "generation.json", drawn)
         write_json(folder / "pairs.json", paired)
         write_json(folder / "params.json", params)

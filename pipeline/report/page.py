@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline.report import charts, origins, published, sentences, sheets, words
+from pipeline.report import charts, grid, origins, plots, published, sentences, sheets, words
 from pipeline.report.claims import FIGURES, by_pair, claims
 from pipeline.report.gallery import Gallery
 from pipeline.report.generation import SCORES, Generation, Line
@@ -54,6 +54,7 @@ def render(
         "summaries": summaries,
         "columns": _columns(table),
         "rows": table,
+        "grid": grid.show(table, results.translators, marks, gallery),
         "claims": claimed,
         "apart_names": {s.translator for s in summaries if s.apart and s.segmenter == SOURCE_ONLY},
         "claimed": {key: name for key, name in FIGURES.items() if any(key in figures for *_, figures in claimed)},
@@ -85,7 +86,7 @@ def render(
         "why_not": published.why_not_comparable(table[0]) if table else "",
         "origins": found,
         "colour": {name: i % 10 for i, name in enumerate(results.translators)},
-        "words": words, "NONE": NONE, "PERFECT": PERFECT, "ORACLE": ORACLE, "SOURCE_ONLY": SOURCE_ONLY,
+        "words": words, "shape": plots.shape, "NONE": NONE, "PERFECT": PERFECT, "ORACLE": ORACLE, "SOURCE_ONLY": SOURCE_ONLY,
     }  # fmt: skip
     return environment().get_template("index.html").render(context)
 
