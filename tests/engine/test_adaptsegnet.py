@@ -110,7 +110,10 @@ def test_without_adversarial_weight_one_level_is_source_only():
 
 
 def test_until_the_warmup_ends_it_learns_from_source_labels_alone():
-    method, plain = toy.build(NAME, {NAME: {"level": "single", "warmup": 0.25}}), toy.build("source_only")  # 2 of 8 steps
+    method, plain = (
+        toy.build(NAME, {NAME: {"level": "single", "warmup": 0.25}}),
+        toy.build("source_only"),
+    )  # 2 of 8 steps
     feed = toy.Drawn(NAME).batches(0)
     first = {key: value.clone() for key, value in method.nets["D"].state_dict().items()}
     optimizers, others = method.optimizers(), plain.optimizers()
@@ -130,7 +133,9 @@ def test_averaged_over_blocks_a_score_stands_for_as_many_pixels():
     seen = {}
     for block in (1, 4):
         method, batch = built(block=block)
-        method.nets["D"].register_forward_hook(lambda D, given, score, block=block: seen.update({block: (given[0], score)}))
+        method.nets["D"].register_forward_hook(
+            lambda D, given, score, block=block: seen.update({block: (given[0], score)})
+        )
         list(method.step(batch))
     (whole, score), (small, other) = seen[1], seen[4]
     assert small.shape[-2:] == (whole.shape[-2] // 4, whole.shape[-1] // 4) and other.shape == score.shape

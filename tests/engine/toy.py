@@ -61,7 +61,7 @@ TOY: dict[str, Any] = {
         "discriminator_warmup": 0,
     },
     "adaptsegnet": {
-        "level": "multi", "space": "output", "loss": "vanilla", "discriminator_width": 4, "discriminator_lr": 1e-3,
+        "level": "multi", "space": "output", "block": 1, "loss": "vanilla", "warmup": 0.0, "discriminator_width": 4, "discriminator_lr": 1e-3,
         "adversarial": 0.1, "adversarial_auxiliary": 0.02, "task_auxiliary": 0.1,
     },
     "fcn_wild": {"adversarial": 0.1, "size": 0.1, "discriminator_width": 8, "discriminator_lr": 1e-3},
@@ -70,7 +70,7 @@ TOY: dict[str, Any] = {
         "adversarial": 0.1, "classes": 0.1, "reconstruction": 1.0, "generator_width": 8, "discriminator_width": 8, "lr": 1e-4,
     },
     "selftrain": {
-        "teacher": 0.9, "threshold": 0.05, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
+        "teacher": 0.9, "threshold": 0.05, "weigh": "batch", "warmup": 0.0, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
         "rare_temperature": 0.1,
     },
     "cbst": {
