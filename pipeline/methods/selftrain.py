@@ -8,7 +8,7 @@ classes first. The net, its budget and its augmentation are those of `source_onl
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -43,7 +43,6 @@ class Settings(MethodSettings):
 
     teacher: Share = 0.999  # decay of its average
     threshold: Share = 0.968  # probability from which a pixel is sure
-    weigh: Literal["batch", "pixel"] = "batch"  # a label weighs the share of sure pixels, as published; or 1 where sure
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the steps from source labels alone; 0 as published
     mixed: Weight = 1.0
     masked: Weight = 1.0  # 0: without masked pictures and their pass, as DAFormer
@@ -89,17 +88,15 @@ class SelfTraining:
     def _taught(self, target: Any) -> tuple[Tensor, Tensor]:
         """The teacher's labels of the target pictures, and their weight."""
         label, sure = pseudo_labels(self.teacher(target.image), self.own.threshold)
-        if self.own.weigh == "batch":
-            sure = mean_over_ranks(sure.mean())
         if target.inside is not None:
             label = label.masked_fill(~target.inside[:, 0], IGNORE)
-        return label, sure
+        return label, mean_over_ranks(sure)
 
     def _mixed(self, source: Any, target: Any, label: Tensor, sure: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures, labels and weights of the target with classes of the source pasted in."""
         pasted = class_mask(source.label, self._draw("classes", source, self.classes))
         image = torch.where(pasted[:, None], source.image, target.image)
-        weight = torch.where(pasted, 1.0, sure)
+        weight = torch.where(pasted, torch.ones_like(sure), sure)
         return self._jittered(image, "mixed", target), torch.where(pasted, source.label, label), weight
 
     def _masked(self, target: Any) -> Tensor:
@@ -130,9 +127,9 @@ def teacher_decay(step: int, most: float) -> float:
 
 
 def pseudo_labels(logits: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """The likeliest class of each pixel, N H W, and 1.0 where that is at least as probable as the threshold, N H W."""
+    """The likeliest class of each pixel, N H W, and their common weight: the share of pixels that are sure (DACS)."""
     probability, label = logits.softmax(1).max(1)
-    return label, (probability >= threshold).float()
+    return label, (probability >= threshold).float().mean()
 
 
 def class_mask(label: Tensor, draws: Tensor) -> Tensor:

@@ -126,12 +126,6 @@ def test_labels_weigh_as_the_share_of_sure_pixels_of_the_whole_batch():
     assert sure.item() == pytest.approx((probability >= 0.0536).float().mean().item())
 
 
-def test_a_label_may_weigh_by_its_own_pixel():
-    method, (batch, *_) = built(threshold=0.0536, weigh="pixel")
-    _, sure = method._taught(batch.target)
-    assert sure.shape == batch.target.image[:, 0].shape and sure.unique().tolist() == [0.0, 1.0]
-
-
 def test_the_weighted_loss_divides_by_the_labelled_pixels_and_not_by_the_weights():
     random = torch.Generator().manual_seed(0)
     scores, label = torch.randn(2, 4, 3, 5, generator=random), torch.randint(4, (2, 3, 5), generator=random)

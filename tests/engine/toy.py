@@ -70,7 +70,7 @@ TOY: dict[str, Any] = {
         "adversarial": 0.1, "classes": 0.1, "reconstruction": 1.0, "generator_width": 8, "discriminator_width": 8, "lr": 1e-4,
     },
     "selftrain": {
-        "teacher": 0.9, "threshold": 0.05, "weigh": "batch", "warmup": 0.0, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
+        "teacher": 0.9, "threshold": 0.05, "warmup": 0.0, "mixed": 1.0, "masked": 1.0, "mask_share": 0.5, "mask_block": 8, "jitter": 0.2,
         "rare_temperature": 0.1,
     },
     "cbst": {
