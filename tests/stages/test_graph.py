@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.engine.session import resolve
-from pipeline.methods import is_paired, method_module, method_names
+from pipeline.methods import is_adversarial, is_paired, method_module, method_names
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -134,6 +134,13 @@ def test_every_method_has_its_stages():
     for method in method_names():
         for kind in ("train", "evaluate_pairs") if is_paired(method) else kinds.get(method_module(method).ABILITY, ()):
             assert f"{kind}_{method}" in STAGES, f"dvc.yaml has no stage {kind}_{method}"
+
+
+def test_snapshots_are_made_and_scored_of_adversarial_segmenters_and_no_others():
+    for method in (name for name in method_names() if f"segment_{name}" in STAGES):
+        made = any("models/snapshots" in str(out) for out in STAGES[f"segment_{method}"]["outs"])
+        scored = any("models/snapshots" in dep for dep in STAGES[f"evaluate_{method}"]["deps"])
+        assert made == scored == is_adversarial(method), method
 
 
 def test_all_stages_wait_for_the_validation():
