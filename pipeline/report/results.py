@@ -106,7 +106,7 @@ def _require(root: Path, pairs: list[tuple[str, str]], exact: list[str], seeds: 
         for seed in seeds:
             needed[f"results/evaluate/{segmenter}/{translator}/{seed}/scores.json"] = f"evaluate_{segmenter}"
             needed[f"results/segment/{segmenter}/{translator}/{seed}/curves.json"] = f"segment_{segmenter}"
-            if translator != NONE:
+            if translator != NONE and segmenter == SOURCE_ONLY:  # whose translators the graph measures
                 needed[f"results/measure/{translator}/{seed}.json"] = "measure"
     lines = [
         f"{path} is missing; run the stage {stage}" for path, stage in needed.items() if not (root / path).is_file()

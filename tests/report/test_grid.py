@@ -233,6 +233,16 @@ def test_one_seed_and_no_start_are_said_plainly(many: Path, tmp_path: Path) -> N
     assert Page(text).open == []
 
 
+def test_a_translator_that_source_only_does_without_is_not_measured(many: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(many.parent, tmp_path / "run", ignore=shutil.ignore_patterns("report")))
+    shutil.rmtree(root / "results/measure/fourier")
+    params = grid_params()
+    params["cells"]["source_only"].remove("fourier")
+    report.build(params, root, tmp_path / "report")
+    table = json.loads((tmp_path / "report/table.json").read_text())
+    assert {row["label_preservation"] for row in table if row["translator"] == "fourier"} == {None}
+
+
 def test_one_segmenter_makes_no_grid(built: Path) -> None:
     text = (built / "index.html").read_text()
     assert 'id="grid"' not in text and "#grid" not in text and "cost-gain" not in text
