@@ -155,15 +155,19 @@ def make_dataset(
 
 def _with_val(items: Sequence[Item], share: float, source: Source) -> Sequence[Item]:
     """The last `share` of train's sequences becomes val, at least one and not all. Whole ones: a net that saw one picture
-    of a drive has nearly seen the next. Raises UserError where there is a val already."""
-    known = sum(item.split == "val" for item in items)
+    of a drive has nearly seen the next. Raises UserError where there is a val already, and where train is one sequence."""
     if not share:
         return items
-    if known:
+    if known := sum(item.split == "val" for item in items):
         raise UserError(
             f"{source.where} has a val ({known}) of its own, so none is made of train; leave the option 'val_sequences' at 0"
         )
     sequences = list(dict.fromkeys(item.sequence for item in items if item.split == "train"))
+    if len(sequences) < 2:
+        raise UserError(
+            f"{source.where} has a train of {len(sequences)} sequences, so none can be held out as val; leave the option "
+            "'val_sequences' at 0 and score on dev"
+        )
     count = min(max(1, int(len(sequences) * share + 0.5)), len(sequences) - 1)
     last = set(sequences[len(sequences) - count :])
     return [replace(item, split="val") if item.split == "train" and item.sequence in last else item for item in items]

@@ -250,6 +250,9 @@ def test_whole_drives_become_val_where_there_is_none(put: Put, tmp_path: Path) -
         ("0_1", "train"), ("0_2", "dev"), ("7_1", "train"), ("7_2", "dev"), ("12_5", "val"), ("12_6", "val"),
     ]  # fmt: skip
     assert open_dataset("idd_lite", tmp_path, val_sequences=0.9).counts()["val"] == 4  # never all of train
+    put("training/image_2/000000_10.png")
+    with pytest.raises(UserError, match="has a train of 1 sequences, so none can be held out as val"):
+        open_dataset("kitti", tmp_path, val_sequences=0.4)
     put("leftImg8bit/val/3/1_image.jpg")
     with pytest.raises(UserError, match=r"has a val \(1\) of its own.*leave the option 'val_sequences' at 0"):
         open_dataset("idd_lite", tmp_path, val_sequences=0.4)
