@@ -191,7 +191,7 @@ def _chart(
     unit = next((name for name, size in UNITS.items() if longest >= 3 * size), "seconds")
     points = [
         plots.Point(
-            name=f"{s.name}: {words.seconds(s.mean['seconds'])}, {words.points(_miou(s) - start, s.spread['miou'])}",
+            name=f"{s.name}: {words.seconds(s.mean['seconds'])}, {words.points(_miou(s) - start)}",
             x=(s.mean["seconds"] or 0.0) / UNITS[unit],
             y=100 * (_miou(s) - start),
             colour=translators.index(s.translator),

@@ -161,10 +161,12 @@ def _costs(costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _beside_published(summaries: list[Summary]) -> dict[str, Summary]:
-    """method -> its row: a translator's first one, or a segmenter's on source pictures; only of the published averages."""
+    """method -> its row: a translator's with source_only, or a segmenter's on source pictures; only of the published
+    averages."""
     averages = ("miou16", "miou13", "miou7")
     own = [s for s in summaries if any(s.mean[key] is not None for key in averages)]
-    return {s.translator if s.translator != NONE else s.segmenter: s for s in reversed(own)}
+    alone = {s.segmenter: s for s in own if s.translator == NONE}
+    return alone | {s.translator: s for s in own if s.segmenter == SOURCE_ONLY and s.translator != NONE}
 
 
 def _best_per_class(summaries: list[Summary]) -> dict[str, float]:

@@ -76,7 +76,8 @@ def load(params: dict[str, Any], root: Path) -> Results:
     translators = list(dict.fromkeys(translator for _, translator in pairs)) or _switched_on(params)
     exact = [x for x in params.get("exactness") or [] if x in translators]
     _require(root, pairs, exact, seeds)
-    measures = {x: _by_seed(root, f"results/measure/{x}", seeds, ".json") for x in translators}
+    measured = [translator for segmenter, translator in pairs if segmenter == SOURCE_ONLY]  # by the graph
+    measures = {x: _by_seed(root, f"results/measure/{x}", seeds, ".json") for x in measured}
     runs = [
         _run(root, segmenter, translator, seed, measures, exact) for segmenter, translator in pairs for seed in seeds
     ]
@@ -133,7 +134,7 @@ def _run(
         seed=seed,
         scores=scores,
         # The oracle learns from target pictures: how far the source's are from them says nothing about it.
-        measure={} if segmenter == ORACLE else measures[translator].get(seed, {}),
+        measure={} if segmenter == ORACLE else measures.get(translator, {}).get(seed, {}),
         exactness=read_json(root / f"results/exactness/{translator}/{seed}.json") if translator in exact else {},
         curves=read_json(root / f"results/segment/{segmenter}/{translator}/{seed}/curves.json"),
         predictions=folder / "predictions",

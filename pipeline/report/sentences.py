@@ -32,7 +32,7 @@ def protocol(params: dict[str, Any], results: Results, table: Table, sets: dict[
     trained += dict.fromkeys(f"segmenter {run.segmenter} {_kimg(run.curves)}" for run in results.runs)
     budget = (
         f"Pictures seen in training: {words.listing(trained)}. Every row trains its segmenter afresh, with the same "
-        f"augmentation and budget{_but_for(params, results)}."
+        f"crops, mirrors and budget{_but_for(params, results)}."
     )
     return [sentence for sentence in (learning, judging, budget) if sentence]
 
@@ -51,11 +51,13 @@ def _best(summaries: list[Summary], marks: Gap) -> str:
     best = max(ranked, key=lambda s: s.mean["miou"] or 0.0)
     surplus, known = (best.mean["miou"] or 0.0) - marks.none, f" ({ONE_SEED})" if best.seeds == 1 else ""
     if surplus <= 0:
-        return f"No other cell without target labels is above source-only{known}."
+        return f"No other ranked cell is above source-only{known}."
     gain = words.points(surplus)
     share = "" if best.gap_closed is None else f", {100 * best.gap_closed:.0f} % of the gap to the oracle"
     reached = words.percent(best.mean["miou"], best.spread["miou"])
-    return f"Best without target labels: {best.name} with {reached} % mIoU, {gain} points against source-only{share}{known}."
+    return (
+        f"Best of the ranked cells: {best.name} with {reached} % mIoU, {gain} points against source-only{share}{known}."
+    )
 
 
 def _split(marks: Gap) -> str:

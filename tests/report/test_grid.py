@@ -216,7 +216,7 @@ def test_the_page_is_whole(many: Path) -> None:
 
 
 def test_the_protocol_names_segmenters_of_another_budget(many: Path, built: Path) -> None:
-    said = "with the same augmentation and budget"
+    said = "with the same crops, mirrors and budget"
     assert f"{said}, but for cbst (steps 200)." in (many / "index.html").read_text()
     assert f"{said}." in (built / "index.html").read_text()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,21 @@ def test_a_dropped_cell_does_not_come_back(tree: Path, params: dict[str, Any], t
     assert {row["translator"] for row in table} == {"none", "histogram_matching", "perfect_translation"}
     assert not [p.name for p in (tmp_path / "report/pictures").iterdir() if "spigan" in p.name]
     assert ">spigan<" not in (tmp_path / "report/index.html").read_text()
+
+
+def test_measures_come_from_the_cells_that_the_graph_measures(tree: Path, params: dict[str, Any]) -> None:
+    """What another list of cells left in results/measure does not come back either."""
+    cells = {"adaptsegnet": ["none", "spigan"], "source_only": ["none"]}
+    for translator in cells["adaptsegnet"]:
+        for stage in ("evaluate", "segment"):
+            shutil.copytree(
+                tree / f"results/{stage}/source_only/{translator}", tree / f"results/{stage}/adaptsegnet/{translator}"
+            )
+    table = tables.rows(results.load(params | {"cells": cells, "exactness": []}, tree))
+    kept = {(row["translator"], row["segmenter"]): row["label_preservation"] for row in table}
+    assert (tree / "results/measure/spigan/0.json").is_file()
+    assert kept["spigan", "adaptsegnet"] is None
+    assert kept["none", "adaptsegnet"] == kept["none", "source_only"] is not None
 
 
 def test_a_missing_result_names_its_stage(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
