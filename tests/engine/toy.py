@@ -185,7 +185,7 @@ class Drawn:
         return made
 
     def _field(self, random: np.random.RandomState, channels: int = 1) -> torch.Tensor:
-        rough = torch.from_numpy(random.uniform(-2, 2, (self.batch, channels, 4, 4))).float()
+        rough = torch.from_numpy(random.uniform(-2, 2, (self.batch, channels, 4, 4))).to(torch.get_default_dtype())
         return torch.nn.functional.interpolate(rough, self.size, mode="bilinear", align_corners=True)
 
 

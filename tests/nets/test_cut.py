@@ -122,7 +122,7 @@ def test_the_loss_falls_when_patches_find_their_own():
     optimizer = torch.optim.Adam([*net.parameters(), *project.parameters()], 2e-3)
     places = patch_places(net.features(image), 32, 0, "nce", POSITIONS[:2])
     losses = []
-    for _ in range(8):
+    for _ in range(12):
         fake, maps = net.with_features(image)
         pairs = zip(project(net.features(fake), places), project(maps, places), strict=True)
         loss = torch.stack([patch_nce(queries, keys) for queries, keys in pairs]).mean()
