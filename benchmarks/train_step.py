@@ -102,14 +102,14 @@ def resolved_params(order: dict[str, Any]) -> dict[str, Any]:
 
     Warm-ups are left out, as they are the cheaper part, and first weights, as they change no time.
     """
-    from pipeline.engine.session import FIRST_WEIGHTS, resolve
+    from pipeline.engine.session import WEIGHT_FILES, resolve
     from pipeline.methods import method_module
 
     module = method_module(order["method"])
     resolved = resolve(order["params"], module)
     block = resolved[module.BLOCKS[0]]
     block |= {key: value for key, value in (("crop", order["size"]), ("batch", order["batch"])) if value}
-    block |= dict.fromkeys(key for key in FIRST_WEIGHTS if key in block)
+    block |= dict.fromkeys(key for key in WEIGHT_FILES if key in block)
     own = resolved[module.BLOCKS[-1]]
     own |= {"warmup": 0.0} if "warmup" in own else {}
     if "joined" in order["speedups"]:

@@ -176,6 +176,10 @@ def _adaptsegnet(state: State, where: str, given: Given) -> Adopted:
             f"{where} cannot tell which of its dilated convolutions are summed; say --aspp first_two for a file of "
             "AdaptSegNet's own code, --aspp all for one of ADVENT's"
         )
+    notes = []
+    if "layer5.conv2d_list.0.weight" not in state:  # ADVENT's net of one level
+        state = {re.sub(r"^layer6\.", "layer5.", key): value for key, value in state.items()}
+        notes = ["its only head is layer6 in the file and layer5 here"]
     classes = shape_of(state, "layer5.conv2d_list.0.weight", where)[0]
     tables = [table.name for table in TABLES.values() if len(table) == classes]
     if len(tables) != 1:
@@ -183,7 +187,8 @@ def _adaptsegnet(state: State, where: str, given: Given) -> Adopted:
     level = "multi" if "layer6.conv2d_list.0.weight" in state else "single"
     assumed = {"aspp": given.aspp, "align_corners": True}
     net = {"net": "deeplab_v2", "width": shape_of(state, "conv1.weight", where)[0]} | assumed
-    return Adopted({"segment": net, "adaptsegnet": {"level": level}}, state, classes=tables[0], assumed=assumed)
+    own = {"segment": net, "adaptsegnet": {"level": level}}
+    return Adopted(own, state, classes=tables[0], assumed=assumed, notes=notes)
 
 
 def _drawn_from_labels(

@@ -32,7 +32,7 @@ def recognise(state: Mapping[str, torch.Tensor]) -> tuple[str, list[str]]:
     """What a published state dict is, and the methods that can take it (none for a net that draws nothing)."""
     if not state:
         return "no weights at all", []
-    if "layer5.conv2d_list.0.weight" in state:
+    if any(f"{head}.conv2d_list.0.weight" in state for head in ("layer5", "layer6")):
         return NETS["adaptsegnet"], ["adaptsegnet"]
     if methods := _generator(state):
         return NETS[methods[0]], methods

@@ -122,14 +122,17 @@ def evaluate_model(given: Arguments) -> None:
 
 def _options(pairs: list[str]) -> dict[str, Any]:
     """--option table=seqs dev_share=0.2 as a dict, numbers as numbers."""
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, YAMLError
 
     out = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--option {pair}: write it as name=value")
-        out[name] = YAML(typ="safe", pure=True).load(value)
+        try:
+            out[name] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError:
+            raise UserError(f"--option {pair}: {value} is no YAML value; quote it, as in {name}='\"...\"'") from None
     return out
 
 

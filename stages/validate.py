@@ -76,6 +76,7 @@ def check_files(params: dict[str, Any]) -> list[str]:
     from pipeline.world.writers import PARTS
 
     blocks = {name: given for name, given in params.items() if isinstance(given, dict)}
+    blocks |= {f"{name}.train": own for name, given in blocks.items() if isinstance(own := given.get("train"), dict)}
     files = {f"{name}.{key}": given.get(key) for name, given in blocks.items() for key in WEIGHT_FILES}
     found = [
         f"params.yaml: {place} names {path}, which is not there; docs/presets.md says how to make it, null does without"

@@ -358,6 +358,20 @@ def test_what_a_segmenter_cannot_do_is_told_where_it_is_switched_on(params):
     assert len(told) == 2 and "set adaptsegnet.level to single" in told[0] and "crop 32 pixels or more" in told[1]
 
 
+def test_a_net_that_cannot_be_made_is_told_before_hours_of_translators(params):
+    params["segment"] |= {"width": 20, "resnet101": "backbone.pth"}
+    told = check(params)
+    assert "params.yaml: segment: The small segmenter's width must be a multiple of 8, not 20." in told
+    assert "params.yaml: segment.resnet101 names weights that fit deeplab_v2 alone, not small; set it to null" in told
+
+
+def test_a_file_of_weights_of_one_method_alone_is_looked_for(params):
+    params["adaptsegnet"]["train"] = {"net": "deeplab_v2", "resnet101": "nowhere.pth"}
+    assert any(
+        "adaptsegnet.train.resnet101 names nowhere.pth, which is not there" in said for said in check_files(params)
+    )
+
+
 def test_what_differs_for_a_segmenter_is_laid_over_the_block_segment(params):
     params["cells"]["adaptsegnet"] = ["none"]
     params["adaptsegnet"]["train"] = {"steps": 160}

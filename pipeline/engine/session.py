@@ -23,7 +23,7 @@ from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.feed import ShardFeed, ShardSource
 from pipeline.tracking.live import Live
 
-FIRST_WEIGHTS = ("vgg16", "resnet101")  # keys of the block `segment` that name a file
+WEIGHT_FILES = ("vgg16", "resnet101", "features_file")  # keys of any block that name a file of weights
 RUN_MODELS: dict[str, type[RunSettings]] = {"train": TrainSettings, "segment": SegmentSettings}
 
 
@@ -69,8 +69,9 @@ def run_training(
     fabric = launch(device)
     torch.manual_seed(seed)
     classes = next(iter(sets.values())).classes
+    weights = _weight_files(resolved)
     mark = fingerprint(
-        [name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()}
+        [name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()} | weights
     )
     method = module.build(resolved, _count(classes), seed)
     run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)
@@ -86,7 +87,7 @@ def run_training(
     if fabric.global_rank:
         return
     kept.load_state_dict({k: v for k, v in run.nets.state_dict().items() if k.split(".")[0] in kept})
-    card = _card(name, seed, settings, sets, describe(fabric), method)
+    card = _card(name, seed, settings, sets, describe(fabric), method, weights)
     save_model(out, name, kept, resolved, classes, mark, card, _optional(module.DOMAINS, sets))
     if run.snapshots and snapshots:
         run.snapshots.keep(snapshots)
@@ -127,9 +128,23 @@ def _announce(name: str, seed: int, settings: RunSettings, sets: dict[str, Shard
     )
 
 
-def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSource], device: str, method: Any) -> str:
+def _weight_files(resolved: dict[str, Any]) -> dict[str, str]:
+    """`block.key: FILE` -> SHA-256 of every file of weights that the parameters name: a path does not say what is in it."""
+    named = {f"{name}.{key}": given.get(key) for name, given in resolved.items() for key in WEIGHT_FILES}
+    files = {place: Path(file) for place, file in named.items() if file}
+    return {f"{place}: {file.name}": sha256_file(file) for place, file in files.items() if file.is_file()}
+
+
+def _card(
+    name: str,
+    seed: int,
+    settings: RunSettings,
+    sets: dict[str, ShardSource],
+    device: str,
+    method: Any,
+    weights: dict[str, str],
+) -> str:
     features = getattr(method, "features", None)
-    given = [Path(file) for key in FIRST_WEIGHTS if (file := getattr(settings, key, None))]
     lines = [
         f"# {name}, seed {seed}",
         "",
@@ -140,7 +155,7 @@ def _card(name: str, seed: int, settings: RunSettings, sets: dict[str, ShardSour
             f"- {domain}: {len(given)} pictures, classes {given.classes}, digest {given.digest[:16]}"
             for domain, given in sets.items()
         ),
-        *(f"- first weights: {file.name}, SHA-256 {sha256_file(file)}" for file in given),
+        *(f"- weights of {place}, SHA-256 {digest}" for place, digest in weights.items()),
         *([f"- perceptual network: {features.name}, weights {features.digest[:16]}"] if features else []),
         f"- {', '.join(f'{library} {version}' for library, version in versions().items())}",
         "",

@@ -35,7 +35,7 @@ class Snapshots:
     def keep(self, out: Path) -> None:
         """Copy them to `out`, all at once."""
         with atomic_dir(out) as folder:
-            for file in sorted(self.folder.iterdir()):
+            for file in read_snapshots(self.folder).values():  # a kill may have left half a file beside them
                 shutil.copy(file, folder)
 
 

@@ -19,6 +19,7 @@ from torch.optim import Adam, Optimizer
 from pipeline.engine.settings import Count, MethodSettings, NetSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels, lsgan, vanilla
+from pipeline.methods import source_only
 from pipeline.methods.source_only import empty_net, logits, new_net, optimizer
 from pipeline.nets.fc_discriminator import HALVINGS, FCDiscriminator, init_as_published
 from pipeline.nets.levels import Level
@@ -130,7 +131,8 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    settings, own, found = SegmentSettings(**params["segment"]), Settings(**params["adaptsegnet"]), []
+    settings, own = SegmentSettings(**params["segment"]), Settings(**params["adaptsegnet"])
+    found = source_only.check(params)
     if settings.net.startswith("fcn8s") and own.level != "single":
         found.append(
             f"params.yaml: segment.net is {settings.net}, which has no auxiliary head; set adaptsegnet.level to single, "

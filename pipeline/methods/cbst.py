@@ -21,6 +21,7 @@ from pipeline.classes import IGNORE
 from pipeline.engine.settings import Count, MethodSettings, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks, ranks
 from pipeline.losses import cross_entropy, labelled_pixels
+from pipeline.methods import source_only
 from pipeline.methods.source_only import exported, logits, new_net, optimizer
 
 __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
@@ -159,7 +160,7 @@ def build(params: dict[str, Any], classes: int, seed: int) -> CBST:
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    settings, own, found = SegmentSettings(**params["segment"]), Settings(**params["cbst"]), []
+    settings, own, found = SegmentSettings(**params["segment"]), Settings(**params["cbst"]), source_only.check(params)
     left = settings.steps - int(own.warmup * settings.steps)
     if left < own.rounds:
         found.append(

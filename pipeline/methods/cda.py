@@ -20,11 +20,11 @@ from pipeline.classes import IGNORE
 from pipeline.engine.settings import MethodSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, gathered, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels
-from pipeline.methods.source_only import exported, logits, new_net, optimizer
+from pipeline.methods.source_only import check, exported, logits, new_net, optimizer
 from pipeline.nets.init import init_kaiming
 from pipeline.nets.perceptual import feature_net
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
@@ -85,14 +85,13 @@ class CDA:
         yield Update("easy", easy)
         with torch.no_grad():
             told, parts = E(seen)
-            sure = sure_parts(parts, own.sure, target.image.shape[-2:])
-            if target.inside is not None:
-                sure = sure.masked_fill(~target.inside[:, 0], IGNORE)
+            sure = sure_parts(parts, own.sure, target.image.shape[-2:], target.inside)
         on_target = S(target.image)
         pixels = mean_over_ranks(labelled_pixels(source.label))
         losses = {
             "task": cross_entropy(S(source.image), source.label, pixels),
-            "spread": own.spread * spread_loss(told.softmax(1), sharpened_spread(on_target).clamp(min=1e-7).log()),
+            "spread": own.spread
+            * spread_loss(told.softmax(1), sharpened_spread(on_target, target.inside).clamp(min=1e-7).log()),
             "parts": own.parts * cross_entropy(on_target, sure, mean_over_ranks(labelled_pixels(sure))),
         }
         yield Update("segmenter", losses)
@@ -112,10 +111,14 @@ def spread_of(label: Tensor, classes: int) -> Tensor:
     return known / known.sum(1, keepdim=True).clamp(min=1)
 
 
-def sharpened_spread(scores: Tensor) -> Tensor:
-    """What S thinks the spread is: (p / max p)^5 of every pixel, mean over pixels, made to sum to 1; N classes."""
+def sharpened_spread(scores: Tensor, inside: Tensor | None = None) -> Tensor:
+    """What S thinks the spread is: (p / max p)^5 of every pixel, mean over pixels, made to sum to 1; N classes.
+
+    inside: bool N1HW, the pixels that vote; None: all.
+    """
     probability = scores.clamp(-CLIP, CLIP).softmax(1)
-    votes = (probability / probability.amax(1, keepdim=True)).pow(SHARPNESS).mean((2, 3))
+    votes = (probability / probability.amax(1, keepdim=True)).pow(SHARPNESS)
+    votes = (votes if inside is None else votes * inside).mean((2, 3))
     return votes / (votes.sum(1, keepdim=True) + 1e-7)
 
 
@@ -131,13 +134,20 @@ def part_labels(label: Tensor, classes: int, size: tuple[int, int]) -> Tensor:
     return found.masked_fill(most == 0, IGNORE)
 
 
-def sure_parts(scores: Tensor, share: float, size: torch.Size) -> Tensor:
-    """Labels of the surest `share` of all parts of the global batch at the picture's size, 255 elsewhere: int64 N H W."""
+def sure_parts(scores: Tensor, share: float, size: torch.Size, inside: Tensor | None = None) -> Tensor:
+    """Labels of the surest `share` of all parts of the global batch at the picture's size, 255 elsewhere: int64 N H W.
+
+    inside: bool N1HW, where the picture is, beyond which there is no part; None: everywhere.
+    """
     probability, label = scores.softmax(1).max(1)
+    if inside is not None:
+        nothing = F.adaptive_max_pool2d(inside.float(), probability.shape[-2:])[:, 0] == 0
+        probability = probability.masked_fill(nothing, -1.0)
     everywhere = gathered(probability).flatten()
-    least = everywhere.sort(descending=True).values[max(0, int(share * len(everywhere)) - 1)]
-    label = label.masked_fill(probability < least, IGNORE)
-    return F.interpolate(label[:, None].float(), size)[:, 0].long()
+    count = int((everywhere >= 0).sum())
+    least = everywhere.sort(descending=True).values[max(0, int(share * count) - 1)]
+    label = F.interpolate(label.masked_fill(probability < least, IGNORE)[:, None].float(), size)[:, 0].long()
+    return label if inside is None else label.masked_fill(~inside[:, 0], IGNORE)
 
 
 def build(params: dict[str, Any], classes: int, seed: int) -> CDA:

@@ -17,10 +17,10 @@ from torch.optim import Adam, Optimizer
 from pipeline.engine.settings import Count, MethodSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks, ranks
 from pipeline.losses import cross_entropy, labelled_pixels, vanilla
-from pipeline.methods.source_only import exported, logits, new_net, optimizer
+from pipeline.methods.source_only import check, exported, logits, new_net, optimizer
 from pipeline.nets.init import init_kaiming
 
-__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
@@ -135,7 +135,7 @@ def size_loss(probabilities: Tensor, size: Sizes, inside: Tensor | None) -> Tens
     likeliest = torch.zeros_like(share).scatter_add_(1, probabilities.argmax(1).flatten(1), part.flatten(1))
     found = (likeliest / area > FOUND * size.lower) & (size.mean > 0)
     beyond = (F.relu(size.lower - share) + F.relu(share - size.upper)) / size.mean.clamp(min=1e-12)
-    return (beyond * found).sum() / mean_over_ranks(found.sum()).clamp(min=1)
+    return (beyond * found).sum() / mean_over_ranks(found.sum()).clamp(min=1 / ranks())
 
 
 def build(params: dict[str, Any], classes: int, seed: int) -> FCNWild:

@@ -19,11 +19,11 @@ from torch.optim import Adam, Optimizer
 from pipeline.engine.settings import Count, MethodSettings, Rate, SegmentSettings, Weight
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, labelled_pixels
-from pipeline.methods.source_only import exported, logits, new_net, optimizer
+from pipeline.methods.source_only import check, exported, logits, new_net, optimizer
 from pipeline.nets.init import init_kaiming
 from pipeline.nets.lsd import DomainAndClasses, FeatureDecoder
 
-__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "ADVERSARIAL", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False

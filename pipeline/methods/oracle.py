@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipeline.engine.settings import SegmentSettings
-from pipeline.methods.source_only import ABILITY, BLOCKS, Supervised, exported, logits
+from pipeline.methods.source_only import ABILITY, BLOCKS, Supervised, check, exported, logits
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits"]
 
 USES_TARGET_LABELS = True
 DOMAINS = {"labelled_target": ("image", "label")}

@@ -19,16 +19,16 @@ from torch.optim import Optimizer
 from pipeline.classes import IGNORE
 from pipeline.engine.ema import blend
 from pipeline.engine.settings import Count, MethodSettings, Rate, SegmentSettings, Weight
-from pipeline.engine.step import Update, mean_over_ranks
+from pipeline.engine.step import Update, mean_over_ranks, ranks
 from pipeline.losses import cross_entropy, labelled_pixels
-from pipeline.methods.source_only import exported, logits, new_net, optimizer
+from pipeline.methods.source_only import check, exported, logits, new_net, optimizer
 from pipeline.shards.augment import jitter
 from pipeline.shards.index import ShardSet
 from pipeline.shards.joined import ShardSource
 from pipeline.shards.order import Order, uniforms
 from pipeline.shards.rare import rare_first
 
-__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "exported", "logits", "orders"]
+__all__ = ["ABILITY", "BLOCKS", "DOMAINS", "USES_TARGET_LABELS", "build", "check", "exported", "logits", "orders"]
 
 ABILITY = "segmenter"
 USES_TARGET_LABELS = False
@@ -87,9 +87,7 @@ class SelfTraining:
 
     def _taught(self, target: Any) -> tuple[Tensor, Tensor]:
         """The teacher's labels of the target pictures, and their weight."""
-        label, sure = pseudo_labels(self.teacher(target.image), self.own.threshold)
-        if target.inside is not None:
-            label = label.masked_fill(~target.inside[:, 0], IGNORE)
+        label, sure = pseudo_labels(self.teacher(target.image), self.own.threshold, target.inside)
         return label, mean_over_ranks(sure)
 
     def _mixed(self, source: Any, target: Any, label: Tensor, sure: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,10 +124,18 @@ def teacher_decay(step: int, most: float) -> float:
     return min(1 - 1 / (step + 1), most)
 
 
-def pseudo_labels(logits: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """The likeliest class of each pixel, N H W, and their common weight: the share of pixels that are sure (DACS)."""
+def pseudo_labels(logits: Tensor, threshold: float, inside: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The likeliest class of each pixel, N H W, and their common weight: the share of pixels that are sure (DACS).
+
+    inside: bool N1HW, where the picture is, beyond which there is no label (255) and nothing counts; None: everywhere.
+    """
     probability, label = logits.softmax(1).max(1)
-    return label, (probability >= threshold).float().mean()
+    sure = (probability >= threshold).float()
+    if inside is None:
+        return label, sure.mean()
+    seen = inside[:, 0]
+    count = mean_over_ranks(seen.sum()).clamp(min=1 / ranks())
+    return label.masked_fill(~seen, IGNORE), mean_over_ranks((sure * seen).sum()) / count
 
 
 def class_mask(label: Tensor, draws: Tensor) -> Tensor:
@@ -156,7 +162,7 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weight: Tensor) -> Ten
     weight: N H W or for all pixels alike. It is not divided by: labels that are not trusted teach less.
     """
     total = (weight * F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")).sum()
-    return total / mean_over_ranks(labelled_pixels(label)).clamp(min=1)
+    return total / mean_over_ranks(labelled_pixels(label)).clamp(min=1 / ranks())
 
 
 def orders(params: dict[str, Any], sets: Mapping[str, ShardSource], seed: int) -> dict[str, Order]:

@@ -22,6 +22,7 @@ ABILITY = "segmenter"
 USES_TARGET_LABELS = False
 DOMAINS = {"source": ("image", "label")}
 BLOCKS = ("segment",)
+FITS = {"vgg16": ("fcn8s", "fcn8s_same"), "resnet101": ("deeplab_v2",)}  # files of weights, and the nets that they fit
 
 
 class Supervised:
@@ -56,14 +57,10 @@ def empty_net(settings: NetSettings, classes: int, auxiliary: bool = False) -> n
 
 def new_net(settings: SegmentSettings, classes: int, random: torch.Generator, auxiliary: bool = False) -> nn.Module:
     """The net of the block `segment` with its first weights, drawn and, where a file is named, read."""
+    if wrong := _misfits(settings):
+        raise UserError(wrong[0])
     if settings.net != "deeplab_v2":
-        if settings.resnet101:
-            raise UserError(
-                f"resnet101 weights fit deeplab_v2 alone, not {settings.net}; set segment.resnet101 to null"
-            )
         return new_segmenter(settings.net, classes, settings.width, random, settings.vgg16, auxiliary)
-    if settings.vgg16:
-        raise UserError("vgg16 weights fit fcn8s alone, not deeplab_v2; set segment.vgg16 to null")
     net = empty_net(settings, classes, auxiliary)
     assert isinstance(net, DeepLabV2)
     deeplab_v2.init_as_published(net, random)
@@ -83,6 +80,26 @@ def optimizer(net: nn.Module, settings: SegmentSettings) -> Optimizer:
     if heads:
         groups.append({"params": heads, "lr": 10 * settings.lr})
     return SGD(groups, settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
+
+
+def check(params: dict[str, Any]) -> list[str]:
+    """What contradicts itself in the block `segment`, a sentence each."""
+    settings = SegmentSettings(**params["segment"])
+    found = _misfits(settings)
+    try:
+        with torch.device("meta"):
+            empty_net(settings, 2)
+    except UserError as error:
+        found.append(f"params.yaml: segment: {error}")
+    return found
+
+
+def _misfits(settings: SegmentSettings) -> list[str]:
+    return [
+        f"params.yaml: segment.{key} names weights that fit {' and '.join(nets)} alone, not {settings.net}; set it to null"
+        for key, nets in FITS.items()
+        if getattr(settings, key) and settings.net not in nets
+    ]
 
 
 def build(params: dict[str, Any], classes: int, seed: int) -> Supervised:

@@ -146,12 +146,16 @@ def caffe(image: Tensor) -> Tensor:
 
 
 def init_as_published(net: DeepLabV2, random: torch.Generator) -> None:
-    """Every convolution N(0, 0.01), biases 0, norms the identity: what is not restored from a file starts like this."""
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.normal_(layer.weight, 0.0, 0.01, generator=random)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+    """Every convolution N(0, 0.01), biases 0, norms the identity: what is not restored from a file starts like this.
+
+    An auxiliary head is drawn last, so that a seed draws the other layers the same with it and without.
+    """
+    auxiliary = set(net.get_submodule(HEADS[0]).modules()) if hasattr(net, HEADS[1]) else set()
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    for layer in sorted(layers, key=lambda layer: layer in auxiliary):
+        nn.init.normal_(layer.weight, 0.0, 0.01, generator=random)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def load_backbone(net: DeepLabV2, path: str | Path) -> None:

@@ -32,6 +32,9 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         EOFError,
         ValueError,
         OSError,
+        LookupError,  # this and the next two: a text file or noise, read as a pickle
+        TypeError,
+        AttributeError,
     ) as error:
         if code := re.search(r"GLOBAL (\S+)", str(error)):
             raise UserError(
@@ -40,7 +43,7 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
             ) from error
         raise UserError(f"{path} is not a readable weights file; fetch it again or give another one.") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise UserError(f"{path} holds no plain table of weights; export the net's state_dict into it.")
     return {key.removeprefix("module."): value for key, value in state.items()}
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.engine.session import _card
+from pipeline.engine.session import _card, _weight_files
 from pipeline.engine.settings import SegmentSettings
 from pipeline.engine.step import run_step
 from pipeline.files import UserError, sha256_file
 from pipeline.methods import adaptsegnet
 from pipeline.methods.source_only import new_net, optimizer
-from pipeline.nets.deeplab_v2 import DeepLabV2, load_backbone
+from pipeline.nets.deeplab_v2 import DeepLabV2, init_as_published, load_backbone
 from tests.engine import toy
 
 NAME = "adaptsegnet"
@@ -195,12 +195,30 @@ def test_first_weights_of_a_deeplab_come_from_a_file_but_for_the_heads(tmp_path)
         load_backbone(net, tmp_path / "part.pth")
 
 
+def test_a_seed_draws_a_deeplab_the_same_with_a_second_head_and_without():
+    one, two = DeepLabV2(5, 2), DeepLabV2(5, 2, auxiliary=True)
+    for net in (one, two):
+        init_as_published(net, torch.Generator().manual_seed(3))
+    own = {key.replace("layer6.", "layer5."): v for key, v in two.state_dict().items() if not key.startswith("layer5.")}
+    assert all(torch.equal(value, own[key]) for key, value in one.state_dict().items())
+
+
+def test_a_training_goes_on_only_with_the_same_file_of_weights(tmp_path):
+    """A path does not say what is in it."""
+    file = tmp_path / "init.pth"
+    found = []
+    for content in (b"one", b"other"):
+        file.write_bytes(content)
+        found.append(_weight_files({"segment": {"resnet101": str(file)}, "spigan": {"vgg16": None}}))
+    assert found[0] != found[1] and list(found[0]) == ["segment.resnet101: init.pth"]
+
+
 def test_the_card_names_the_file_of_first_weights(tmp_path):
     (tmp_path / "init.pth").write_bytes(b"weights")
     changes = toy.merge(DEEPLAB, {"segment": {"resnet101": str(tmp_path / "init.pth")}})
-    settings = toy.settings_of(NAME, toy.params(NAME, changes))
-    card = _card(NAME, 0, settings, {}, "cpu", None)
-    assert f"- first weights: init.pth, SHA-256 {sha256_file(tmp_path / 'init.pth')}\n" in card
+    params = toy.params(NAME, changes)
+    card = _card(NAME, 0, toy.settings_of(NAME, params), {}, "cpu", None, _weight_files(params))
+    assert f"- weights of segment.resnet101: init.pth, SHA-256 {sha256_file(tmp_path / 'init.pth')}\n" in card
     assert str(tmp_path) not in card
 
 

@@ -76,6 +76,16 @@ def test_beyond_the_picture_no_part_is_known(monkeypatch):
     assert (taught[2][:, 20:] == IGNORE).all() and (taught[2][:, :20] != IGNORE).all()
 
 
+def test_beyond_the_picture_nothing_votes_or_takes_a_place_among_the_surest():
+    inside = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    inside[:, :, 4:] = False
+    scores = torch.zeros(1, 2, 8, 8)
+    scores[:, 0, :4], scores[:, 1, 4:] = 9.0, 20.0  # surest of all beyond
+    torch.testing.assert_close(cda.sharpened_spread(scores, inside), torch.tensor([[1.0, 0.0]]), atol=1e-6, rtol=0)
+    found = cda.sure_parts(scores, 0.5, torch.Size((8, 8)), inside)
+    assert (found[:, :4] == 0).all() and (found[:, 4:] == IGNORE).all()
+
+
 def test_weights_scale_what_they_weigh():
     once, twice = (list(m.step(b))[1].losses for m, b in (built(spread=0.1, parts=0.1), built(spread=0.2, parts=0.3)))
     ratios = {key: float((twice[key] / once[key]).detach()) for key in once}

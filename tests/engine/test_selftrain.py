@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from pipeline.classes import IGNORE
 from pipeline.engine.step import run_step
-from pipeline.methods.selftrain import class_mask, orders, teacher_decay, weighted_cross_entropy
+from pipeline.methods.selftrain import class_mask, orders, pseudo_labels, teacher_decay, weighted_cross_entropy
 from tests.engine import toy
 
 NAME = "selftrain"
@@ -110,8 +110,11 @@ def test_beyond_the_picture_nothing_is_taught():
     method, (batch, *_) = built()
     batch.target.inside = torch.ones(2, 1, 32, 32, dtype=torch.bool)
     batch.target.inside[:, :, 20:] = False
-    label, _ = method._taught(batch.target)
+    label, sure = method._taught(batch.target)
     assert (label[:, 20:] == IGNORE).all() and (label[:, :20] != IGNORE).all()
+    sharp = torch.zeros(2, 3, 32, 32)
+    sharp[:, 1, :20] = 20.0  # sure wherever there is a picture
+    assert pseudo_labels(sharp, 0.9, batch.target.inside)[1] == 1
 
 
 # -- weights --------------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ def test_stopped_and_continued_they_are_those_of_a_training_that_nobody_stopped(
     again = start(tmp_path / "stopped")
     loop.train(again, toy.shards(NAME, again), NAME)
     assert again.snapshots and whole.snapshots
+    (again.checkpoints.folder / "snapshots/.000000005.safetensors.7.tmp").write_bytes(b"half of it")  # a kill's
     for run, out in ((whole, "one"), (again, "other")):
         assert run.snapshots
         run.snapshots.keep(tmp_path / out)

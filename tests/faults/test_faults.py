@@ -189,7 +189,7 @@ def test_a_full_disk(source, world):
         ({"train": {"gama": 0.5}}, "'train.gama' is unknown; did you mean 'train.gamma'?"),
         ({"train": {"lr": "fast"}}, "train.lr is 'fast'"),
         ({"seeds": 0}, "seeds is a list of one or more whole numbers"),
-        ({"segment": {"vgg16": "gone.pth"}}, "segment.vgg16 names gone.pth, which is not there"),
+        ({"spigan": {"features_file": "gone.pth"}}, "spigan.features_file names gone.pth, which is not there"),
     ],
 )
 def test_wrong_parameters(world, copy, tiny, changes, words):

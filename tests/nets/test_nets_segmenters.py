@@ -1,6 +1,7 @@
 """Segmentation nets: any size, determinism, first loss, VGG16 weights."""
 
 import math
+import random
 import re
 
 import pytest
@@ -127,6 +128,17 @@ def test_what_vgg16_weights_lack_is_named(tmp_path):
     assert torch.equal(net.conv1_1.weight, before)
     with pytest.raises(UserError, match="no weights file"):
         load_vgg16(net, tmp_path / "none.pth")
-    (tmp_path / "text.pth").write_text("not weights")
-    with pytest.raises(UserError, match="text.pth"):
-        load_vgg16(net, tmp_path / "text.pth")
+    for words in (
+        b"not weights",
+        b"hello",
+        b"<html>",
+        b"",
+        b"\x80\x02}q\x00K\x01K\x02s.",
+        random.Random(0).randbytes(60),
+    ):
+        (tmp_path / "text.pth").write_bytes(words)
+        with pytest.raises(UserError, match="text.pth"):
+            load_vgg16(net, tmp_path / "text.pth")
+    torch.save({1: torch.zeros(1)}, tmp_path / "numbered.pth")
+    with pytest.raises(UserError, match="holds no plain table of weights"):
+        load_vgg16(net, tmp_path / "numbered.pth")

@@ -158,6 +158,15 @@ def test_an_imported_deeplab_is_scored(auxiliary, tmp_path, world):
     assert json.loads((tmp_path / "scores.json").read_text())["pictures"] == 3
 
 
+def test_advent_calls_the_only_head_of_one_level_layer6(tmp_path):
+    state = deeplab(auxiliary=False)
+    ours = loaded(tmp_path, state, "adaptsegnet", "--aspp", "all").nets["S"].state_dict()
+    theirs = {key.replace("layer5.", "layer6."): value for key, value in state.items()}
+    found = loaded(tmp_path, theirs, "adaptsegnet", "--aspp", "all")
+    assert all(torch.equal(value, ours[key]) for key, value in found.nets["S"].state_dict().items())
+    assert found.params["adaptsegnet"] == {"level": "single"}
+
+
 def test_what_a_deeplab_s_file_cannot_tell_is_asked_for(tmp_path):
     sentence = imported(tmp_path, deeplab(), "adaptsegnet").sentence
     assert "say --aspp first_two for a file of AdaptSegNet's own code, --aspp all for one of ADVENT's" in sentence
