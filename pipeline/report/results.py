@@ -76,7 +76,8 @@ def load(params: dict[str, Any], root: Path) -> Results:
     translators = list(dict.fromkeys(translator for _, translator in pairs)) or _switched_on(params)
     exact = [x for x in params.get("exactness") or [] if x in translators]
     _require(root, pairs, exact, seeds)
-    measured = [translator for segmenter, translator in pairs if segmenter == SOURCE_ONLY]  # by the graph
+    # No others are measured: what lies there of them is another run's.
+    measured = [translator for segmenter, translator in pairs if segmenter == SOURCE_ONLY]
     measures = {x: _by_seed(root, f"results/measure/{x}", seeds, ".json") for x in measured}
     runs = [
         _run(root, segmenter, translator, seed, measures, exact) for segmenter, translator in pairs for seed in seeds

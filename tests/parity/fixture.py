@@ -16,10 +16,18 @@ from tests.parity import fill
 
 HERE = Path(__file__).parent
 FLOAT64_RTOL = 1e-7  # as every fixture's tolerance text says
-# The float32 limits that fixtures state are of the processor that made them. Another one rounds otherwise and finds an input
-# of some ReLU on the other side of 0: gradients then differ by up to 3e-3, on nets that agree to 6e-9 in float64.
-FLOAT32_GRADIENTS_RTOL = 1e-2  # as the fixtures of the ResNets state
-FLOAT32_SAMPLES_ATOL = 5e-5
+# A ReLU's input lies within float32 noise of 0, on this or that side of it by the processor: gradients in float32 then differ
+# by up to 3e-3, on nets that agree to 6e-9 in float64 (pix2pix_unet256_batch_eval: +1.7e-7 in float64, -2.6e-7 in float32, of
+# 524,288 inputs with rms 0.74). Their limit is that which the fixtures of the ResNets state.
+ON_KINK = {
+    "cyclegan_resnet6_instance", "cyclegan_resnet6_oddsize", "pix2pix_unet256_batch_eval", "pix2pixhd_local",
+    "simgan_refiner", "spade_encoder_resized", "spade_generator_instance_dontcare", "spade_generator_more_train",
+    "spade_generator_most_train", "spade_generator_normal_train",
+}  # fmt: skip
+KINK_RTOL = 1e-2
+OTHER_PROCESSOR = (
+    2  # times the stated limit of samples, in float32: another processor rounds otherwise than the fixtures' own
+)
 
 Arrays = dict[str, np.ndarray]  # by precision: "f32", "f64"
 Measure = Callable[[np.ndarray, str], Any]
@@ -27,14 +35,9 @@ Measure = Callable[[np.ndarray, str], Any]
 
 @dataclass
 class Fixture:
-    """`check` asserts the stated tolerances; `found` holds the largest differences, relative to the stored norms.
-
-    on_kink: a ReLU's input lies within float32 noise of 0, on this or that side of it by the machine; gradients are then
-    compared in float64 alone.
-    """
+    """`check` asserts the stated tolerances; `found` holds the largest differences, relative to the stored norms."""
 
     name: str
-    on_kink: bool = False
     found: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -81,10 +84,8 @@ class Fixture:
             else:
                 kind = {"output": "outputs", "grad": "gradients", "after": "buffers"}[name.partition(":")[0]]
                 limits = {"f32": tolerance[f"{kind}_rtol"], "f64": FLOAT64_RTOL}
-                if kind == "gradients":
-                    limits["f32"] = max(limits["f32"], FLOAT32_GRADIENTS_RTOL)
-                if self.on_kink and kind == "gradients":
-                    del values["f32"]
+                if kind == "gradients" and self.name in ON_KINK:
+                    limits["f32"] = KINK_RTOL
                 self._probe(kind, values, expected[name], limits, name)
 
     def _with_first_buffers(self, net: nn.Module) -> nn.Module:
@@ -130,7 +131,7 @@ class Fixture:
         samples = np.load(HERE / f"{self.name}.npz")[stored["npz"]]
         self.found[f"{precision} samples"] = float(np.abs(output[steps] - samples).max())
         limit = self.record["tolerance"]["output_samples_atol"]
-        assert self.found[f"{precision} samples"] <= (max(limit, FLOAT32_SAMPLES_ATOL) if precision == "f32" else limit)
+        assert self.found[f"{precision} samples"] <= limit * (OTHER_PROCESSOR if precision == "f32" else 1)
 
     def _probe(self, kind: str, values: Arrays, stored: dict[str, Any], limits: dict[str, float], name: str) -> None:
         """As fill.probe, but the direction is drawn once for both precisions: fc6 alone has 102 M elements."""

@@ -154,11 +154,13 @@ class Gate:
         self.reset()
 
     def reset(self) -> None:
-        self.left, self.prefix, self.open = 1_000_000, None, threading.Event()
+        self.left, self.prefix, self.open, self.stopped = 1_000_000, None, threading.Event(), 0
 
     def stops(self, path: str) -> bool:
         self.left -= 1
-        return self.left < 0 or bool(self.prefix and path.startswith(self.prefix))
+        stops = self.left < 0 or bool(self.prefix and path.startswith(self.prefix))
+        self.stopped += stops
+        return stops
 
 
 GATE = Gate()

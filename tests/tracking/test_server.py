@@ -18,8 +18,6 @@ from pipeline.tracking.store import EXPERIMENT, FOLDER, LIVE, place
 from tests.tracking.conftest import Gate
 
 REPOSITORY = Path(__file__).parents[2]
-# Seconds, of a time-out of 2 on a slow machine: a second one would make it 4, one for each of ten stages 20.
-ONCE, FEW = 4, 10
 
 
 def on_server(uri: str) -> list:
@@ -37,7 +35,7 @@ def test_an_unreachable_server_costs_little(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_port(kind).replace("//", "//user:secret@"))
     start = time.monotonic()
     assert sync() == 0
-    assert time.monotonic() - start < ONCE
+    assert time.monotonic() - start < 3
     warning = capfd.readouterr().err
     assert warning.count("\n") == 1 and "sync again later" in warning and "secret" not in warning
 
@@ -47,7 +45,7 @@ def test_a_name_that_is_looked_up_for_ever_costs_little(tree: Path, monkeypatch:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(20))
     start = time.monotonic()
     assert sync() == 0
-    assert time.monotonic() - start < ONCE
+    assert time.monotonic() - start < 3
     assert "TimeoutError: no answer within 2 s" in capfd.readouterr().err
 
 
@@ -58,7 +56,7 @@ def test_a_server_that_falls_silent_in_the_middle(
     gate.left = 30
     start = time.monotonic()
     assert sync() == 0
-    assert time.monotonic() - start < FEW
+    assert time.monotonic() - start < 5
     warning = capfd.readouterr().err
     assert "sync again later" in warning and warning.count("\n") <= 2  # of a file too, where that was the first
     gate.open.set()
@@ -75,9 +73,8 @@ def test_files_that_could_not_be_stored_are_sent_later(
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     gate.prefix = "/api/2.0/mlflow-artifacts/"
-    start = time.monotonic()
     assert sync() == 10
-    assert time.monotonic() - start < FEW  # the first file's time-out; the others are not tried
+    assert gate.stopped == 1  # the first file waits for its time-out; the others are not tried
     assert capfd.readouterr().err.count("tracking: files, such as those of") == 1
     assert once(server)
     gate.open.set()
@@ -101,7 +98,7 @@ def test_the_command_warns_and_exits_with_0(tree: Path, dead_port: Callable[[str
     command = [sys.executable, "-m", "pipeline.tracking", "sync"]
     start = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert time.monotonic() - start < FEW
+    assert time.monotonic() - start < 5
     assert done.returncode == 0 and done.stderr.startswith("tracking: ") and "Traceback" not in done.stderr
 
 
@@ -161,7 +158,7 @@ def test_live_never_holds_a_training_up(
         for step in range(1000):
             live.log(step, {"loss": 1.0})
         assert time.monotonic() - start < 0.5
-    assert time.monotonic() - start < ONCE
+    assert time.monotonic() - start < 3
     time.sleep(0.3)
     assert capfd.readouterr().err.count("tracking: 'train_spigan@0' cannot be watched live") == 1
 
