@@ -87,11 +87,11 @@ class CDA:
             told, parts = E(seen)
             sure = sure_parts(parts, own.sure, target.image.shape[-2:], target.inside)
         on_target = S(target.image)
+        spread = sharpened_spread(on_target, target.inside).clamp(min=1e-7)
         pixels = mean_over_ranks(labelled_pixels(source.label))
         losses = {
             "task": cross_entropy(S(source.image), source.label, pixels),
-            "spread": own.spread
-            * spread_loss(told.softmax(1), sharpened_spread(on_target, target.inside).clamp(min=1e-7).log()),
+            "spread": own.spread * spread_loss(told.softmax(1), spread.log()),
             "parts": own.parts * cross_entropy(on_target, sure, mean_over_ranks(labelled_pixels(sure))),
         }
         yield Update("segmenter", losses)

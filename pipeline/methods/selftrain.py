@@ -78,17 +78,12 @@ class SelfTraining:
     def _adapted(self, source: Any, target: Any) -> dict[str, Tensor]:
         S, own = self.nets["S"], self.own
         with torch.no_grad():
-            label, sure = self._taught(target)
+            label, sure = pseudo_labels(self.teacher(target.image), own.threshold, target.inside)
             mixed, mixed_label, weight = self._mixed(source, target, label, sure)
         losses = {"mixed": own.mixed * weighted_cross_entropy(S(mixed), mixed_label, weight)}
         if own.masked:
             losses["masked"] = own.masked * weighted_cross_entropy(S(self._masked(target)), label, sure)
         return losses
-
-    def _taught(self, target: Any) -> tuple[Tensor, Tensor]:
-        """The teacher's labels of the target pictures, and their weight."""
-        label, sure = pseudo_labels(self.teacher(target.image), self.own.threshold, target.inside)
-        return label, mean_over_ranks(sure)
 
     def _mixed(self, source: Any, target: Any, label: Tensor, sure: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures, labels and weights of the target with classes of the source pasted in."""
@@ -125,17 +120,15 @@ def teacher_decay(step: int, most: float) -> float:
 
 
 def pseudo_labels(logits: Tensor, threshold: float, inside: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The likeliest class of each pixel, N H W, and their common weight: the share of pixels that are sure (DACS).
+    """The likeliest class of each pixel, N H W, and their weight: the share of the global batch's pixels that are sure (DACS).
 
     inside: bool N1HW, where the picture is, beyond which there is no label (255) and nothing counts; None: everywhere.
     """
     probability, label = logits.softmax(1).max(1)
-    sure = (probability >= threshold).float()
-    if inside is None:
-        return label, sure.mean()
-    seen = inside[:, 0]
+    sure = probability >= threshold
+    seen = torch.ones_like(sure) if inside is None else inside[:, 0]
     count = mean_over_ranks(seen.sum()).clamp(min=1 / ranks())
-    return label.masked_fill(~seen, IGNORE), mean_over_ranks((sure * seen).sum()) / count
+    return label.masked_fill(~seen, IGNORE), mean_over_ranks((sure & seen).sum()) / count
 
 
 def class_mask(label: Tensor, draws: Tensor) -> Tensor:

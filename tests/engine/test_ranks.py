@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from pipeline.engine import step
 from pipeline.files import read_json
 from tests.commands import ROOT, contents, run_apart
 from tests.engine import toy
@@ -37,6 +38,31 @@ def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
     assert one["columns"] == two["columns"]
     for a, b in zip(one["rows"], two["rows"], strict=True):
         assert b == pytest.approx(a, rel=1e-5)
+
+
+ADAPTED = [
+    name
+    for name in toy.METHODS
+    if toy.method_module(name).ABILITY == "segmenter" and "target" in toy.method_module(name).DOMAINS
+]
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+def test_a_rank_whose_pictures_are_padded_asks_the_others_as_often(name, monkeypatch):
+    """Otherwise they would wait for each other for ever."""
+    asked: list[None] = []
+    monkeypatch.setattr(step, "several_ranks", lambda: bool(asked.append(None)))
+    counts = []
+    for padded in (False, True):
+        method = toy.build(name, {"cbst": {"warmup": 0.0}} if name == "cbst" else None)
+        batch = next(toy.Drawn(name).batches(0))
+        if padded:
+            batch.target.inside = torch.ones(2, 1, 32, 32, dtype=torch.bool)
+            batch.target.inside[:, :, 20:] = False
+        asked.clear()
+        step.run_step(method.step(batch), method.optimizers())
+        counts.append(len(asked))
+    assert counts[0] == counts[1] > 0
 
 
 def test_a_training_stage_runs_under_torchrun(trained, copy):

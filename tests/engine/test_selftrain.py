@@ -110,7 +110,7 @@ def test_beyond_the_picture_nothing_is_taught():
     method, (batch, *_) = built()
     batch.target.inside = torch.ones(2, 1, 32, 32, dtype=torch.bool)
     batch.target.inside[:, :, 20:] = False
-    label, sure = method._taught(batch.target)
+    label, _ = pseudo_labels(method.teacher(batch.target.image), 0.5, batch.target.inside)
     assert (label[:, 20:] == IGNORE).all() and (label[:, :20] != IGNORE).all()
     sharp = torch.zeros(2, 3, 32, 32)
     sharp[:, 1, :20] = 20.0  # sure wherever there is a picture
@@ -121,8 +121,8 @@ def test_beyond_the_picture_nothing_is_taught():
 
 
 def test_labels_weigh_as_the_share_of_sure_pixels_of_the_whole_batch():
-    method, (batch, *_) = built(threshold=0.0536)
-    label, sure = method._taught(batch.target)
+    method, (batch, *_) = built()
+    label, sure = pseudo_labels(method.teacher(batch.target.image), 0.0536)
     with torch.no_grad():
         probability, wanted = method.nets["S"](batch.target.image).softmax(1).max(1)  # the teacher is S so far
     assert torch.equal(label, wanted) and 0 < sure < 1
