@@ -54,9 +54,8 @@ def test_a_server_that_falls_silent_in_the_middle(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     gate.left = 30
-    start = time.monotonic()
     assert sync() == 0
-    assert time.monotonic() - start < 5
+    assert gate.stopped == 2  # the file that waited for its time-out, and the question whether the server is there
     warning = capfd.readouterr().err
     assert "sync again later" in warning and warning.count("\n") <= 2  # of a file too, where that was the first
     gate.open.set()
