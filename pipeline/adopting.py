@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pipeline import importing
-from pipeline.classes import TABLES
+from pipeline.classes import STREETS
 from pipeline.files import UserError
 from pipeline.importing import State
 from pipeline.label_spaces import CITYSCAPES35, VOID, class_table
@@ -181,7 +181,7 @@ def _adaptsegnet(state: State, where: str, given: Given) -> Adopted:
         state = {re.sub(r"^layer6\.", "layer5.", key): value for key, value in state.items()}
         notes = ["its only head is layer6 in the file and layer5 here"]
     classes = shape_of(state, "layer5.conv2d_list.0.weight", where)[0]
-    tables = [table.name for table in TABLES.values() if len(table) == classes]
+    tables = [table.name for table in STREETS if len(table) == classes]
     if len(tables) != 1:
         raise UserError(f"{where} scores {classes} classes, for which there is no table; ours has 19 (cityscapes19)")
     level = "multi" if "layer6.conv2d_list.0.weight" in state else "single"

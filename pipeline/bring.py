@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.datasets import LAYOUTS, open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
-from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
+from pipeline.datasets.settings import ClipSettings, PairSettings, SourceSettings, TargetSettings
 from pipeline.datasets.source import open_source
 from pipeline.files import UserError, atomic_dir, progress
 from pipeline.params import block, load
@@ -27,6 +27,9 @@ PAIRS = "flow_pairs"  # the only layout that is no Dataset
 CALLED_OTHERWISE: dict[str, tuple[str, dict[str, Any]]] = {  # published sets that are not called like their layout
     "facades": ("pairs", {"layout": "side_by_side"}),
     "eyes": ("folder", {}),
+    "ped2": ("ucsd_ped", {}),
+    "mnist": ("idx", {}),
+    "pneumoniamnist": ("npz", {}),
 }
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
@@ -56,13 +59,15 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name in made_here(params):
         raise UserError(f"data/raw/{name} is simulated (simulate in params.yaml); choose another name")
     source, target = block(params, "source", SourceSettings), block(params, "target", TargetSettings)
-    pairs = block(params, "pairs", PairSettings)
+    pairs, clips = block(params, "pairs", PairSettings), block(params, "clips", ClipSettings)
     if name == source.name:
         return source.layout, source.options()
     if name == target.name:
         return target.layout, target.options()
     if name == pairs.name:
         return "pairs", pairs.options()
+    if name == clips.name:
+        return clips.layout, clips.options()
     if name in _listed(params, "sequences"):
         return "sequences", {"dev_share": 0.0}
     if name in _listed(params, "flow_pairs"):
@@ -72,7 +77,7 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name in CALLED_OTHERWISE:
         return CALLED_OTHERWISE[name]
     raise UserError(
-        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, sequences "
+        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, clips, sequences "
         f"or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
     )
 
@@ -102,7 +107,7 @@ def find(name: str) -> Path:
 
 
 def bring_missing(params: dict[str, Any]) -> None:
-    """Bring the source, the target and, where they are used, the pairs of params.yaml that are not there; say so where
+    """Bring the source, the target and, where they are used, the pairs and clips of params.yaml that are not there; say so where
     one cannot be found."""
     for name in dict.fromkeys(_used(params)):
         if name in made_here(params) or (RAW / name).exists():
@@ -138,12 +143,13 @@ def _pairs(origin: Path) -> str:
 def _unused(name: str, params: dict[str, Any]) -> str:
     if name in [*_used(params), *_listed(params, "sequences"), *_listed(params, "flow_pairs")]:
         return ""
-    return "\nparams.yaml does not use it yet: name it there under source, target or pairs, or take a preset"
+    return "\nparams.yaml does not use it yet: name it there under source, target, pairs or clips, or take a preset"
 
 
 def _used(params: dict[str, Any]) -> list[str]:
-    """Names of the source, the target and, where `shard_pairs` asks for them, the pairs."""
-    blocks = ["source", "target", *(["pairs"] if params.get("shard_pairs") else [])]
+    """Names of the source, the target and, where `shard_pairs` and `clip_sets` ask for them, the pairs and the clips."""
+    blocks = ["source", "target"]
+    blocks += [own for own, sets in (("pairs", "shard_pairs"), ("clips", "clip_sets")) if params.get(sets)]
     return [params[block]["name"] for block in blocks]
 
 

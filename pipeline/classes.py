@@ -65,7 +65,19 @@ CATEGORIES7 = ClassTable(
     ((128, 64, 128), (70, 70, 70), (153, 153, 153), (107, 142, 35), (70, 130, 180), (220, 20, 60), (0, 0, 142)),
 )
 
-TABLES = {table.name: table for table in (CITYSCAPES19, CAMVID11, IDD_LITE7, CATEGORIES7)}
+NORMAL_ABNORMAL = ClassTable("normal_abnormal", ("normal", "abnormal"), ((0, 114, 178), (230, 159, 0)))
+
+DIGITS10 = ClassTable(
+    "digits10",
+    tuple("0123456789"),
+    (
+        (31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194),
+        (127, 127, 127), (188, 189, 34), (23, 190, 207),
+    ),
+)  # fmt: skip
+
+STREETS = (CITYSCAPES19, CAMVID11, IDD_LITE7, CATEGORIES7)
+TABLES = {table.name: table for table in (*STREETS, NORMAL_ABNORMAL, DIGITS10)}
 
 # What a cityscapes19 class becomes in a coarser table, in trainId order. CamVid: bus and truck count as Car and wall as
 # Building, because CamVid's own grouping of its 32 classes into 11 does so (Wall, Bridge, Tunnel and Archway are Building).

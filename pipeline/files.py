@@ -24,6 +24,8 @@ MAX_PIXELS = 100_000_000  # a picture beyond this is refused unread: 40,000 x 40
 MAX_BYTES = 500_000_000  # of one encoded file
 PNG_END = b"IEND\xaeB`\x82"
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # of a JPEG; neither padding, nor escaped, nor a restart
+TIFF_TAGS = (256, 257, 258, 273, 274, 277, 279, 339)  # width, height, bits, strips, turned, channels, lengths, kind
+TIFF_STRIPS = 100_000  # more are not read
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -146,7 +148,7 @@ def read_bytes(path: Path | str, limit: int = MAX_BYTES) -> bytes:
 
 
 def picture_header(data: bytes, where: str) -> tuple[int, int, int, int]:
-    """(height, width, bit depth, channels) of PNG or JPEG bytes, without decoding a pixel."""
+    """(height, width, bit depth, channels) of PNG, JPEG, TIFF or BMP bytes, without decoding a pixel."""
     if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 29 and data[12:16] == b"IHDR":
         width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
         channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour)
@@ -155,7 +157,11 @@ def picture_header(data: bytes, where: str) -> tuple[int, int, int, int]:
         return height, width, depth, channels
     if data[:2] == b"\xff\xd8":
         return _jpeg_header(data, where)
-    raise UserError(f"{where} is neither PNG nor JPEG; convert it or name another file")
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff_header(data, where)
+    if data[:2] == b"BM":
+        return _bmp_header(data, where)
+    raise UserError(f"{where} is neither PNG nor JPEG, TIFF or BMP; convert it or name another file")
 
 
 def _jpeg_header(data: bytes, where: str) -> tuple[int, int, int, int]:
@@ -172,6 +178,55 @@ def _jpeg_header(data: bytes, where: str) -> tuple[int, int, int, int]:
             return height, width, depth, channels
         at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
     raise UserError(f"{where}: the JPEG is cut short or damaged; fetch the file again")
+
+
+def _tiff_header(data: bytes, where: str) -> tuple[int, int, int, int]:
+    """Of a plain TIFF, one upright picture in strips of unsigned values; refused where a strip is not there."""
+    try:
+        tags, following = _tiff_tags(data)
+        (width,), (height,), (channels,) = tags[256], tags[257], tags.get(277, (1,))
+        strips = list(zip(tags[273], tags[279], strict=True))
+    except (struct.error, KeyError, ValueError):
+        raise UserError(
+            f"{where}: the TIFF is cut short, damaged or stored in tiles; fetch it again or save it as PNG"
+        ) from None
+    bits, kinds, turned = (set(tags.get(tag, (1,))) for tag in (258, 339, 274))
+    if following or len(bits) > 1 or not bits <= {1, 8, 16} or kinds | turned != {1} or not 1 <= channels <= 4:
+        raise UserError(f"{where} is no plain TIFF (one upright picture of 8 or 16 bits); save it as PNG")
+    if not strips or max(place + length for place, length in strips) > len(data):
+        raise UserError(f"{where}: the TIFF is cut short; fetch the file again")
+    return height, width, bits.pop(), channels
+
+
+def _tiff_tags(data: bytes) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The tags of the first picture that a header is made of, and where the next picture is (0: there is none)."""
+    order = "<" if data[:2] == b"II" else ">"
+    tags: dict[int, tuple[int, ...]] = {}
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, at)
+    end = at + 2 + 12 * count
+    for entry in range(at + 2, end, 12):
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, entry)
+        if tag in TIFF_TAGS and tag not in tags and kind in (3, 4) and number <= TIFF_STRIPS:
+            values = f"{order}{number}{'H' if kind == 3 else 'I'}"
+            inline = struct.calcsize(values) <= 4
+            place = entry + 8 if inline else struct.unpack_from(f"{order}I", data, entry + 8)[0]
+            tags[tag] = struct.unpack_from(values, data, place)
+    return tags, struct.unpack_from(f"{order}I", data, end)[0]
+
+
+def _bmp_header(data: bytes, where: str) -> tuple[int, int, int, int]:
+    """Of an uncompressed BMP; refused where a row is not there."""
+    if len(data) < 54:
+        raise UserError(f"{where}: the BMP is cut short; fetch the file again")
+    start, size, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    if size < 40 or compression not in (0, 3) or bits not in (1, 4, 8, 16, 24, 32):
+        raise UserError(
+            f"{where} is a BMP of a kind that is not read (compressed, or of an old version); save it as PNG"
+        )
+    if start + (width * bits + 31) // 32 * 4 * abs(height) > len(data):
+        raise UserError(f"{where}: the BMP is cut short; fetch the file again")
+    return abs(height), width, min(bits, 8), {24: 3, 32: 4, 16: 3}.get(bits, 1)
 
 
 def _jpeg_ends(data: bytes) -> bool:
@@ -192,7 +247,7 @@ def decode_image(
     max_pixels: int = MAX_PIXELS,
     upright: bool = False,
 ) -> np.ndarray:
-    """Decode PNG or JPEG bytes; `where` names the file in errors.
+    """Decode PNG, JPEG, TIFF or BMP bytes; `where` names the file in errors.
 
     kind "rgb": uint8 (H, W, 3); "gray": uint8 (H, W); "unchanged": as stored (16 bits stay 16), channels in RGB order.
     upright: turned as the camera notes it (EXIF), for "rgb" and "gray"; else as stored, which is how labels lie.

@@ -12,7 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.files import UserError
 
-SWITCHED = ("translators", "paired", "cells")  # of which a preset names all that is on: what it does not list is off
+SWITCHED = (
+    "translators",
+    "paired",
+    "scorers",
+    "cells",
+)  # of which a preset names all that is on: what it does not list is off
 
 
 class Parameters(BaseModel):

@@ -31,7 +31,8 @@ def plane8(data: bytes, where: str) -> np.ndarray:
     if (depth_bits, channels) != (8, 1):
         raise UserError(f"{where} has {channels} channel(s) of {depth_bits} bits; one of 8 bits was expected")
     if data[:4] != b"\x89PNG":
-        raise UserError(f"{where} is a JPEG, which blurs ids into each other; labels must be PNG")
+        kind = "a JPEG, which blurs ids into each other" if data[:2] == b"\xff\xd8" else "a TIFF or BMP"
+        raise UserError(f"{where} is {kind}; labels must be PNG")
     return decode_image(data, where, kind="unchanged")
 
 
@@ -46,6 +47,23 @@ def _palette_indices(data: bytes, where: str) -> np.ndarray:
             return np.array(picture, np.uint8)
     except (OSError, SyntaxError, ValueError):
         raise UserError(f"{where}: the PNG is cut short or damaged; fetch the file again") from None
+
+
+def mask(data: bytes, where: str) -> np.ndarray:
+    """A grey mask of two values, PNG (also of 1 bit) or BMP: uint8 (H, W), 0 or 1."""
+    stored = _palette_indices(data, where) if is_palette(data) else decode_image(data, where, kind="unchanged")
+    if stored.ndim != 2:
+        raise UserError(f"{where} has {stored.shape[2]} channels; a mask has one, save it as grey")
+    return two_values(stored, where)
+
+
+def two_values(stored: np.ndarray, where: str) -> np.ndarray:
+    """0 and 255, or 0 and 1 -> uint8 0 and 1. Raises UserError that names other values."""
+    values = np.flatnonzero(np.bincount(stored.ravel())).tolist()
+    if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
+        shown = ", ".join(map(str, values[:12])) + (" ..." if len(values) > 12 else "")
+        raise UserError(f"{where} holds the values {shown}; a mask has two: 0 and 255, or 0 and 1")
+    return (stored > 0).astype(np.uint8)
 
 
 def instance16(data: bytes, where: str) -> np.ndarray:

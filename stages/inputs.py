@@ -1,6 +1,6 @@
 """What a training starts from: its method, and the sets of pictures that it is trained on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -10,14 +10,15 @@ from pipeline.shards.feed import Joined, ShardSource
 from pipeline.shards.index import ShardSet
 
 PAIRS_TRAIN = Path("data/shards/pairs_train")
+CLIPS_TRAIN, CLIPS_HELD_OUT = Path("data/shards/clips_train"), Path("data/shards/clips_held_out")
 TARGET_TRAIN, TARGET_TRAIN_LABELS = Path("data/shards/target_train"), Path("data/shards/target_train_labels")
 
 
-def method_with(ability: str, name: str) -> ModuleType:
+def method_with(abilities: Sequence[str], name: str) -> ModuleType:
     """The method `name`; a UserError where it is of another kind, and so would be trained into nonsense."""
     module = method_module(name)
-    if ability != module.ABILITY:
-        raise UserError(f"method '{name}' is a {module.ABILITY}, not a {ability}")
+    if module.ABILITY not in abilities:
+        raise UserError(f"method '{name}' is a {module.ABILITY}, not a {' or a '.join(abilities)}")
     return module
 
 
@@ -28,5 +29,7 @@ def open_sets(domains: Mapping[str, tuple[str, ...]], source: Path) -> dict[str,
         "labelled_target": lambda: Joined(ShardSet.open(TARGET_TRAIN), ShardSet.open(TARGET_TRAIN_LABELS)),
         "target": lambda: ShardSet.open(TARGET_TRAIN),
         "pairs": lambda: ShardSet.open(PAIRS_TRAIN),
+        "clips": lambda: ShardSet.open(CLIPS_TRAIN),
+        "clips_held_out": lambda: ShardSet.open(CLIPS_HELD_OUT),
     }
     return {domain: make() for domain, make in made.items() if domain in domains}

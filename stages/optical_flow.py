@@ -11,8 +11,9 @@ from stages.common import Arguments, parser, run
 
 
 def main(given: Arguments) -> None:
+    from pipeline.farneback import FlowSettings
     from pipeline.files import atomic_dir, write_json
-    from pipeline.flow import FlowSettings, flow_of_pairs, flow_of_sequences
+    from pipeline.flow import flow_of_pairs, flow_of_sequences
 
     settings = block(load(), "flow", FlowSettings)
     raw, shown = Path("data/raw") / given.name, Path("results/flow") / given.name

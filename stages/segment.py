@@ -12,7 +12,7 @@ def main(given: Arguments) -> None:
     from stages.inputs import method_with, open_sets
 
     name, cell = given.segmenter, f"{given.segmenter}/{given.translator}/{given.seed}"
-    sets = open_sets(method_with("segmenter", name).DOMAINS, Path(f"data/translated/{given.translator}/{given.seed}"))
+    sets = open_sets(method_with(["segmenter"], name).DOMAINS, Path(f"data/translated/{given.translator}/{given.seed}"))
     run_training(
         name, given.seed, load(), sets,
         stage=f"segment_{name}@{given.translator}-{given.seed}", out=Path(f"models/segmenters/{cell}"),

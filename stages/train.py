@@ -1,4 +1,4 @@
-"""Train a translator: python -m stages.train spigan 0"""
+"""Train a translator or a scorer: python -m stages.train spigan 0"""
 
 from pathlib import Path
 
@@ -11,17 +11,18 @@ def main(given: Arguments) -> None:
     from stages.inputs import method_with, open_sets
 
     name, seed = given.method, given.seed
-    sets = open_sets(method_with("translator", name).DOMAINS, Path("data/shards/source"))
+    module = method_with(["translator", "scorer"], name)
+    sets = open_sets(module.DOMAINS | getattr(module, "HELD_OUT", {}), Path("data/shards/source"))
     results = Path("results")
     run_training(
         name, seed, load(), sets,
-        stage=f"train_{name}@{seed}", out=Path(f"models/translators/{name}/{seed}"),
+        stage=f"train_{name}@{seed}", out=Path(f"models/{module.ABILITY}s/{name}/{seed}"),
         curves=results / f"train/{name}/{seed}/curves.json", cost=results / f"costs/train/{name}/{seed}.json",
     )  # fmt: skip
 
 
 if __name__ == "__main__":
     made = parser(__doc__)
-    made.add_argument("method", help="a file of pipeline/methods whose ability is translator")
+    made.add_argument("method", help="a file of pipeline/methods whose ability is translator or scorer")
     made.add_argument("seed", type=int)
     run(main, made)

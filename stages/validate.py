@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
+from pipeline.datasets.settings import ClipSettings, PairSettings, SourceSettings, TargetSettings
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError, write_atomic
 from pipeline.methods import is_paired, method_module, method_names
@@ -19,14 +19,15 @@ from pipeline.shards.settings import ShardSettings
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 from stages.shard import PAIR_SPLITS, TARGET_PARTS
+from stages.shard_clips import CLIP_SPLITS
 
 LISTS = (
     "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation",
-    "shard_pairs", "paired",
+    "shard_pairs", "paired", "clip_sets", "scorers",
 )  # fmt: skip
 
 WEIGHT_FILES = ("vgg16", "resnet101", "features_file", "network_file", "lpips_alexnet")  # keys of any block
-PAIR_SETS = list(PAIR_SPLITS)
+PAIR_SETS, CLIP_SETS = list(PAIR_SPLITS), list(CLIP_SPLITS)
 
 
 def main(given: Arguments) -> None:
@@ -40,12 +41,12 @@ def main(given: Arguments) -> None:
 
 def models() -> dict[str, type[Parameters]]:
     """The model of every block of params.yaml."""
-    from pipeline.flow import FlowSettings
+    from pipeline.farneback import FlowSettings
     from stages.evaluate import EvaluateSettings
     from stages.measure import MeasureSettings
 
     fixed: dict[str, Any] = {
-        "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings,
+        "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings, "clips": ClipSettings,
         "flow": FlowSettings, "shard": ShardSettings,
         "device": DeviceSettings, "train": TrainSettings, "segment": SegmentSettings, "measure": MeasureSettings,
         "evaluate": EvaluateSettings,
@@ -101,6 +102,8 @@ def _data_sets(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "target.name", block(params, "target", TargetSettings).name
     if params["shard_pairs"]:
         yield "pairs.name", block(params, "pairs", PairSettings).name
+    if params["clip_sets"]:
+        yield "clips.name", block(params, "clips", ClipSettings).name
     if params["translators"]["perfect_translation"]:
         yield "what perfect_translation reads", "world_perfect"
     for place in ("sequences", "flow_pairs"):
@@ -121,18 +124,21 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     seeds, translators, cells = params["seeds"], params["translators"], params["cells"]
     abled = {name: method_module(name).ABILITY for name in method_names()}
     paired = [name for name in abled if is_paired(name)]
-    translating = [name for name, ability in abled.items() if ability != "segmenter" and name not in paired]
-    segmenting = [name for name, ability in abled.items() if ability == "segmenter"]
+    translating = [name for name, ability in abled.items() if ability in ("translator", "rival") and name not in paired]
+    segmenting, scoring = ([n for n, ability in abled.items() if ability == kind] for kind in ("segmenter", "scorer"))
     found = []
-    for place, known in {"translators": translating, "cells": segmenting, "paired": paired}.items():
+    switches = {"translators": translating, "cells": segmenting, "paired": paired, "scorers": scoring}
+    for place, known in switches.items():
         found += _check_known(params[place], known, place)
         if lacking := [name for name in known if name not in params[place]]:
             found.append(f"params.yaml: {place} lacks {', '.join(lacking)}; an empty list, [], switches a method off")
-    for place, known in {"simulate": list(PARTS), "target_sets": list(TARGET_PARTS), "shard_pairs": PAIR_SETS}.items():
+    sets = {"target_sets": list(TARGET_PARTS), "shard_pairs": PAIR_SETS, "clip_sets": CLIP_SETS}
+    for place, known in {"simulate": list(PARTS), **sets}.items():
         found += _check_known(params[place], known, place)
-    trained = [name for name, own_seeds in params["paired"].items() if own_seeds]
-    if trained and set(params["shard_pairs"]) != set(PAIR_SETS):
-        found.append(f"params.yaml: paired.{trained[0]} has seeds, so shard_pairs should be [{', '.join(PAIR_SETS)}]")
+    for place, own_sets, needed in (("paired", "shard_pairs", PAIR_SETS), ("scorers", "clip_sets", CLIP_SETS)):
+        trained = [name for name, own_seeds in params[place].items() if own_seeds]
+        if trained and set(params[own_sets]) != set(needed):
+            found.append(f"params.yaml: {place}.{trained[0]} has seeds, so {own_sets} should be [{', '.join(needed)}]")
     for place, listed in {
         "exactness": params["exactness"],
         "generation": params["generation"],
@@ -187,12 +193,23 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
     found = []
     if not _whole(params["seeds"]) or not params["seeds"]:
         found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
-    for name in ("simulate", "sequences", "flow_pairs", "target_sets", "exactness", "generation", "shard_pairs"):
+    lists = (
+        "simulate",
+        "sequences",
+        "flow_pairs",
+        "target_sets",
+        "exactness",
+        "generation",
+        "shard_pairs",
+        "clip_sets",
+    )
+    for name in lists:
         if not _names(params[name]):
             found.append(f"params.yaml: {name} is a list of names; see presets/default.yaml")
     for name, fits, items in (
         ("translators", _whole, "seeds"),
         ("paired", _whole, "seeds"),
+        ("scorers", _whole, "seeds"),
         ("cells", _names, "translators"),
     ):
         if not isinstance(params[name], dict) or not all(map(fits, params[name].values())):
@@ -208,7 +225,7 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
     """What the methods that will be trained have to say about their parameters."""
     from pipeline.engine.session import resolve
 
-    chosen = params["translators"] | params["paired"] | params["cells"]
+    chosen = params["translators"] | params["paired"] | params["scorers"] | params["cells"]
     devices, found = block(params, "device", DeviceSettings).devices, []
     for name, module in [(name, method_module(name)) for name, listed in chosen.items() if listed]:
         if not hasattr(module, "build"):

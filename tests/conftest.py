@@ -8,16 +8,29 @@ from typing import Any
 
 import pytest
 
+from stages.shard_clips import CLIP_SPLITS
 from tests.commands import ROOT, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
-    "world": {"size": [32, 64], "source": 8, "target_train": 8, "target_val": 3, "night": 4, "workers": 1},
+    "world": {
+        "size": [32, 64],
+        "source": 8,
+        "target_train": 8,
+        "target_val": 3,
+        "night": 4,
+        "workers": 1,
+        "anomaly": {"train": 3, "test": 2, "length": 4},
+    },
     "shard": {"samples_per_shard": 3},
     "device": {"accelerator": "cpu", "threads": 1},
     "train": {"steps": 8, "tick": 2, "batch": 2, "crop": [32, 32], "lr": 2e-4, "delta": 0.33},
     "spigan": {"discriminator_norm": "instance", "discriminator_lr": None},
     "segment": {"steps": 6, "tick": 2, "batch": 2, "crop": [32, 64]},
-}
+    "flow_anomaly": {
+        "levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3,
+        "train": {"steps": 8, "batch": 2, "crop": [32, 32], "lr": 2e-4},
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -38,12 +51,13 @@ def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
     write_params(folder, tiny)
     commands = [
         ("validate",),
-        *(("simulate", part) for part in ("source", "target", "perfect", "night")),
+        *(("simulate", part) for part in ("source", "target", "perfect", "night", "anomaly")),
         ("fix_labels",),
     ]
     commands += [
         ("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val", "pairs_train")
     ]
+    commands += [("shard_clips", name) for name in CLIP_SPLITS]
     for command in (*commands, ("translate", "none", "0")):
         ended = run_here(folder, *command)
         assert ended.code == 0, f"{command}\n{ended.err}"

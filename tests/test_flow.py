@@ -11,8 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.datasets.flow_pairs import decode_flo, find_pairs
+from pipeline.farneback import FlowSettings, farneback
 from pipeline.files import UserError, encode_png, read_image, read_json
-from pipeline.flow import FlowSettings, consistent, farneback, flow_error, flow_of_pairs, flow_of_sequences, paint_flow
+from pipeline.flow import consistent, flow_error, flow_of_pairs, flow_of_sequences, paint_flow
 from pipeline.sample import decode_flow, encode_flow
 
 SETTINGS = FlowSettings()

@@ -8,11 +8,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field, ValidationError
 
-from pipeline.datasets.source import File, Source
+from pipeline.datasets.source import Source
 from pipeline.files import UserError, problems
 from pipeline.params import Parameters
 from pipeline.sample import Sample
@@ -29,15 +29,26 @@ class Options(Parameters):
     val_sequences: float = Field(default=0.0, ge=0, lt=1)  # of train's sequences, whole: val of a set that has none
 
 
+class Stored(Protocol):
+    """Where the bytes of a part lie: a File, or a Row of an array file. Small; `str` of it is how errors name it."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    def read(self) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Item:
-    """One picture, unread. `files` has a File for each part that exists: image, label, instance, depth, flow ..."""
+    """One picture, unread. `files` says where each part that exists lies: image, label, instance, depth, flow ..."""
 
     key: str  # unique in the data set; letters, digits, '_' and '-' only, so that it can name a tar member
     split: str
     sequence: str
     frame: str
-    files: Mapping[str, File]
+    files: Mapping[str, Stored]
+    meta: Mapping[str, Any] = field(default_factory=dict)  # what else is known; goes into the sample's meta
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Reader:
         """The sample with these parts. Raises UserError for missing, damaged and contradicting files."""
         sample, sizes = Sample(item.key), {}
         meta = {"dataset": self.name, "split": item.split, "sequence": item.sequence, "frame": item.frame}
+        meta |= item.meta
         for part in sorted(parts):
             file = item.files.get(part)
             if file is None or part not in self.decoders:

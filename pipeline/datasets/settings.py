@@ -62,3 +62,18 @@ class PairSettings(Parameters):
     def options(self) -> dict[str, Any]:
         """What the reader is told."""
         return self.model_dump(exclude={"name"})
+
+
+class ClipSettings(Parameters):
+    """Clips of a fixed camera at data/raw/NAME: normal ones to learn from, and others to be judged."""
+
+    name: str = "world_anomaly"
+    layout: Literal["ucsd_ped"] = "ucsd_ped"
+    held_out: Annotated[float, Field(gt=0, lt=1)] = (
+        0.2  # share of the normal clips, whole ones: what a score is compared with
+    )
+    inside: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """What the reader is told."""
+        return {"inside": self.inside, "dev_share": 0.0, "val_sequences": self.held_out}

@@ -17,7 +17,9 @@ from typing import NoReturn
 
 from pipeline.files import MAX_BYTES, UserError, problems, read_bytes
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".txt", ".json", ".flo")  # nothing else is ever read
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
+SUFFIXES = (*PICTURES, *ARRAYS, ".txt", ".json", ".flo", ".m")  # nothing else is ever read
 ARCHIVES = (".tar", ".zip")
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".rar", ".7z", ".gz")
 
@@ -96,7 +98,7 @@ class Source:
 
 
 def open_source(root: Path | str) -> Source:
-    """A folder, a .tar or a .zip; a folder with nothing but archives (and loose texts) counts as what they hold."""
+    """A folder, a .tar, a .zip or a .npz; a folder with nothing but archives and loose texts counts as what they hold."""
     root = Path(root)
     try:
         root.stat()
@@ -107,7 +109,7 @@ def open_source(root: Path | str) -> Source:
     if root.is_file():
         return Source(str(root), _list_archive(root))
     files, archives = _list_folder(root)
-    if not archives or any(name.endswith((".png", ".jpg", ".jpeg")) for name in files):
+    if not archives or any(name.endswith((*PICTURES, *ARRAYS)) for name in files):
         return Source(str(root), files)
     merged: dict[str, File] = {}
     for archive in archives:
@@ -125,10 +127,10 @@ def _list_folder(root: Path) -> tuple[dict[str, File], list[Path]]:
     for folder, names in _walk(root):
         for name in names:
             path = folder / name
-            if folder == root and name.lower().endswith((*ARCHIVES, *COMPRESSED)):
-                archives.append(path)
-            elif name.lower().endswith(SUFFIXES):
+            if name.lower().endswith(SUFFIXES):
                 files[path.relative_to(root).as_posix()] = File(str(path))
+            elif folder == root and name.lower().endswith((*ARCHIVES, *COMPRESSED)):
+                archives.append(path)
     return files, sorted(archives)
 
 
@@ -152,9 +154,11 @@ def _list_archive(path: Path) -> dict[str, File]:
         return _checked(path, _list_tar(path))
     if name.endswith(".zip"):
         return _checked(path, _list_zip(path))
+    if name.endswith(".npz"):
+        return {path.name: File(str(path))}
     if name.endswith(COMPRESSED):
         raise UserError(f"{path} is compressed as a whole, so no file can be read alone; unpack it or make it a .tar")
-    raise UserError(f"{path} is a file; a folder, a .tar or a .zip was expected")
+    raise UserError(f"{path} is a file; a folder, a .tar, a .zip or a .npz was expected")
 
 
 def _checked(path: Path, members: Iterable[tuple[File, str]]) -> dict[str, File]:

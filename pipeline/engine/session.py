@@ -33,7 +33,7 @@ def resolve(params: dict[str, Any], module: ModuleType) -> dict[str, Any]:
     own = params.get(module.BLOCKS[-1]) or {}
     changed = own.get("train") or {}
     for name in module.BLOCKS:
-        model = RUN_MODELS.get(name) or method_module(name).Settings
+        model = RUN_MODELS.get(name) or getattr(module, "MODELS", {}).get(name) or method_module(name).Settings
         if name == module.BLOCKS[0] and changed:  # a mistake is one of the method's own
             given = parse(model, {**params.get(name, {}), **changed}, f"{module.BLOCKS[-1]}.train")
         else:
@@ -86,7 +86,10 @@ def run_training(
         train(run, feed, stage, live.log if live else None)
     if fabric.global_rank:
         return
-    kept.load_state_dict({k: v for k, v in run.nets.state_dict().items() if k.split(".")[0] in kept})
+    state = run.nets.state_dict() | (method.frozen.state_dict() if hasattr(method, "frozen") else {})
+    kept.load_state_dict({k: v for k, v in state.items() if k.split(".")[0] in kept})
+    if hasattr(module, "calibrate"):
+        module.calibrate(kept.to(fabric.device).eval(), resolved, {domain: sets[domain] for domain in module.HELD_OUT})
     card = _card(name, seed, settings, sets, describe(fabric), method, weights)
     save_model(out, name, kept, resolved, classes, mark, card, _optional(module.DOMAINS, sets))
     if run.snapshots and snapshots:
@@ -101,7 +104,8 @@ def feed_of(module: ModuleType, resolved: dict[str, Any], sets: dict[str, ShardS
     settings = run.settings
     augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
     orders = module.orders(resolved, sets, run.seed) if hasattr(module, "orders") else {}
-    return ShardFeed(sets, module.DOMAINS, settings.batch, run.seed, augment, run.fabric, orders)
+    fed = {domain: given for domain, given in sets.items() if domain in module.DOMAINS}
+    return ShardFeed(fed, module.DOMAINS, settings.batch, run.seed, augment, run.fabric, orders)
 
 
 def _optional(domains: dict[str, tuple[str, ...]], sets: dict[str, ShardSource]) -> list[str]:

@@ -1,9 +1,11 @@
 """One file a method. What a module offers (see docs/new_method.md):
 
-ABILITY             "translator", "rival" (a translator of a few lines, without training) or "segmenter"
+ABILITY             "translator", "rival" (a translator of a few lines, without training), "segmenter" or "scorer"
 ADVERSARIAL         optional: True for a segmenter whose last snapshots are kept and scored beside the last one
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
-DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", each with the parts it reads
+DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", each with the parts it reads
+HELD_OUT            optional: sets that `calibrate` is given when the training has ended, such as "clips_held_out"
+MODELS              optional: models of those of its BLOCKS that are no method's, such as "flow"
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
 Settings            the model of its own block, if it has one
 build(params, classes, seed)   the method for training: nets, optimizers(), step(batch)
@@ -11,6 +13,8 @@ exported(params, classes)      the nets that a model directory keeps
 check(params)       optional: sentences about parameters that contradict each other
 orders(params, sets, seed)     optional: domain -> an Order (pipeline/shards/order.py) instead of whole epochs
 sides(params)       of pairs: the part that is given, and the part that is drawn from it
+calibrate(nets, params, sets)  of a scorer: constants, from data that it was not trained on, into its exported nets
+differences(nets, params, clips), fusion(nets, params)   of a scorer of clips; see flow_anomaly.py
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """
 

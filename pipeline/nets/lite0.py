@@ -82,6 +82,10 @@ class EfficientNetLite0(nn.Module):
     def load_published(self, state: dict[str, torch.Tensor], where: str) -> None:
         """Load the published weights (all but the classifier) and melt the batch norms into the convolutions."""
         load_strictly(self, state, where, skip=_CLASSIFIER)
+        self.melt()
+
+    def melt(self) -> None:
+        """Melt the batch norms into the convolutions: the form in which the net is used, and stored."""
         self.eval()
         _melt(self, "_conv_stem", "_bn0")
         for block in self._blocks:

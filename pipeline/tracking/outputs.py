@@ -33,6 +33,7 @@ KINDS = {
     "shard_source": Kind("shard_source", "data/shards/source/set.json"),
     "shard_target": Kind("shard_target@{set}", "data/shards/{set}/set.json"),
     "shard_pairs": Kind("shard_pairs@{set}", "data/shards/{set}/set.json"),
+    "shard_clips": Kind("shard_clips@{set}", "data/shards/{set}/set.json"),
     "shard_sequences": Kind("shard_sequences@{name}", "data/shards/sequences_{name}/set.json"),
     "train": Kind(
         "train_{translator}@{seed}",
@@ -67,6 +68,17 @@ KINDS = {
         "evaluate_pairs_{translator}@{seed}",
         "results/pairs/{translator}/{seed}/scores.json",
         pictures="results/pairs/{translator}/{seed}/pictures",
+    ),
+    "train_scorer": Kind(
+        "train_{scorer}@{seed}",
+        "results/train/{scorer}/{seed}/curves.json",
+        model="models/scorers/{scorer}/{seed}",
+        costs="results/costs/train/{scorer}/{seed}.json",
+    ),
+    "score": Kind(
+        "score_{scorer}@{seed}",
+        "results/score/{scorer}/{seed}/scores.json",
+        pictures="results/score/{scorer}/{seed}/sheets",
     ),
 }
 
@@ -171,6 +183,7 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "shard_source", {}
     yield from (("shard_target", {"set": name}) for name in params.get("target_sets") or [])
     yield from (("shard_pairs", {"set": name}) for name in params.get("shard_pairs") or [])
+    yield from (("shard_clips", {"set": name}) for name in params.get("clip_sets") or [])
     yield from (("shard_sequences", {"name": name}) for name in sequences)
     for translator, own_seeds in (params.get("translators") or {}).items():
         for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):
@@ -185,6 +198,9 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for translator, own_seeds in (params.get("paired") or {}).items():
         for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):
             yield from (("train", cell), ("evaluate_pairs", cell))
+    for scorer, own_seeds in (params.get("scorers") or {}).items():
+        for cell in ({"scorer": scorer, "seed": seed} for seed in own_seeds or []):
+            yield from (("train_scorer", cell), ("score", cell))
 
 
 def _of_model(model: Path | None) -> dict[str, Any]:
@@ -264,7 +280,7 @@ def numbers(value: Any, prefix: str = "") -> dict[str, float]:
     if isinstance(value, dict):
         out: dict[str, float] = {}
         for key, inner in value.items():
-            if key not in ("seed", "pictures", "format", "protocols", "confusion"):
+            if key not in ("seed", "pictures", "format", "protocols", "confusion", "scores"):
                 # distances stand under their own full names, as in report/table.json
                 out |= numbers(inner, prefix if key == "distances" else f"{prefix}{key}/")
         return out

@@ -44,6 +44,11 @@ def register(directory: Path, name: str | None = None) -> str:
             f"{directory}: a {model.name} model draws from {' and '.join(part.rstrip('?') for part in reads(model))} maps; "
             "MLflow could give it pictures only"
         )
+    if model.module.ABILITY == "scorer":
+        raise files.UserError(
+            f"{directory}: {model.name} judges clips with their flow, and MLflow could give it single pictures only; "
+            "score clips with python -m stages.score --model"
+        )
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", UPLOAD_TIMEOUT)
     try:
         with opened() as store:

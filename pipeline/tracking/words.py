@@ -22,6 +22,8 @@ _LAST = (
     "generation",
     "shard_pairs",
     "paired",
+    "clip_sets",
+    "scorers",
     "world",
 )
 

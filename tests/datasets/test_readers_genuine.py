@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipeline.datasets import open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
+from pipeline.datasets.ucsd_ped import disagreement
 from pipeline.files import UserError
 
 Genuine = Callable[[str], Path]
@@ -117,3 +118,39 @@ def test_facades(genuine: Genuine) -> None:
     assert sample.image.shape == sample.paired.shape == (256, 256, 3)
     photo, drawing = (np.ptp(half.astype(int), axis=-1).mean() for half in (sample.image, sample.paired))
     assert photo < 50 and drawing > 150  # the drawing is in pure colours
+
+
+def test_ped2(genuine: Genuine) -> None:
+    data = open_dataset("ucsd_ped", genuine("ped2/ped2.tar"), dev_share=0.0)
+    assert data.counts() == {"train": 2550, "test": 1020} and not data.stray
+    assert data.check(("image", "label"), "test")["parts"] == {"image": 1020, "label": 1020}
+    test = data.items("test")
+    clips = [len({item.sequence for item in data.items(split)}) for split in ("train", "test")]
+    assert clips == [16, 6] and sum(item.meta["abnormal"] for item in test) == 790
+    assert [item.key for item in test if item.key.startswith("Test006") and not item.meta["abnormal"]][
+        0
+    ] == "Test006_160"
+    edges = [i for i, (a, b) in enumerate(zip(test, test[1:], strict=False)) if a.meta != b.meta]
+    for item in [test[i + step] for i in edges for step in (0, 1)]:  # where an interval begins or ends
+        sample = data.read(item, ("image", "label"))
+        assert sample.image is not None and sample.image.shape == (240, 360, 3) and disagreement(sample) is None
+
+
+def test_mnist(genuine: Genuine) -> None:
+    data = open_dataset("idx", genuine("mnist"))
+    assert data.counts() == {"train": 8500, "dev": 1500, "test": 10000}
+    test = data.items("test")
+    assert [item.meta["category"] for item in test[:5]] == [7, 2, 1, 0, 4]
+    counts = np.bincount([item.meta["category"] for item in test])
+    assert counts.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]  # as published
+    sample = data.read(test[0])
+    assert sample.image is not None and sample.image.shape == (28, 28, 3) and not sample.image[:4].any()
+
+
+def test_pneumoniamnist(genuine: Genuine) -> None:
+    data = open_dataset("npz", genuine("pneumoniamnist/pneumoniamnist.npz"), dev_share=0.0)
+    assert data.counts() == {"train": 2419, "val": 524}
+    for split, counts in (("train", [1213, 1206]), ("val", [135, 389])):
+        assert np.bincount([item.meta["category"] for item in data.items(split)]).tolist() == counts
+    sample = data.read(data.items("val")[-1])
+    assert sample.image is not None and sample.image.shape == (28, 28, 3) and sample.image.std() > 10

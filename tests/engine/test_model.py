@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,10 @@ def output(name: str, nets: Any) -> torch.Tensor:
         "label": torch.randint(len(toy.CLASSES), (1, 37, 53), generator=random),
     }
     parts = [given.get(part) for part in getattr(module, "READS", ("image",))]
+    clips = SimpleNamespace(image=given["image"], flow=torch.rand(1, 2, 37, 53, generator=random) * 4 - 2)
     with torch.inference_mode():
+        if module.ABILITY == "scorer":
+            return torch.stack(list(module.differences(nets, toy.params(name), clips).values()))
         return (module.translate if module.ABILITY == "translator" else module.logits)(nets, *parts)
 
 

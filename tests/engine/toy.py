@@ -50,6 +50,7 @@ TOY: dict[str, Any] = {
     },
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
+    "flow_anomaly": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3},
     "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
@@ -102,7 +103,8 @@ METHODS = [name for name in method_names() if hasattr(method_module(name), "buil
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The resolved parameters of a method."""
     default = read_yaml(ROOT / "presets/default.yaml")
-    default["cyclegan"]["train"] = {}  # toys of one batch size
+    for name_of_one in ("cyclegan", "flow_anomaly"):
+        default[name_of_one]["train"] = {}  # toys of one batch size
     return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
 
 

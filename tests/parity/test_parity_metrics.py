@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.classes import CATEGORIES7, CITYSCAPES19, CITYSCAPES_ID_TO_TRAIN, merge_table
+from pipeline.metrics.detection import auc, eer, frame_level, fuse, macro
 from pipeline.metrics.distribution import frechet, kid
 from pipeline.metrics.flow import flow_errors
+from pipeline.metrics.pixel_level import pixel_level, pixel_record, pixel_roc
 from pipeline.metrics.segmentation import confusion, iou, mean, merge, pixel_accuracy, scores
 from tests.parity import fill
 from tests.parity.fixture import HERE
@@ -111,3 +113,51 @@ def test_flow_errors():
     assert got["outliers"] == pytest.approx(stored["outliers_valid"], rel=RTOL)
     assert got["angular"] == pytest.approx(stored["angular_valid"], rel=RTOL)
     assert flow_errors(estimate, truth)["epe"] == pytest.approx(stored["epe_all"], rel=RTOL)
+
+
+def test_frame_level_of_clips():
+    stored = METRICS["frame_roc"]
+    scores, labels, clips = stored["scores"], stored["labels"], [f"video{n // 20}" for n in range(60)]
+    got = frame_level(scores, labels, clips)
+    assert got == pytest.approx(
+        {
+            "auc_pooled": stored["auc_all_frames"],
+            "eer_pooled": stored["eer_all_frames"],
+            "ap_pooled": stored["average_precision"],
+            "auc_clip_minmax": stored["auc_after_min_max_per_video"],
+            "eer_clip_minmax": stored["eer_after_min_max_per_video"],
+            "auc_clip_mean": stored["mean_auc_per_video"],
+            "clips_left_out": 0,
+        },
+        rel=RTOL,
+    )
+    close([macro(scores[n : n + 20], labels[n : n + 20], clips[:20])[0] for n in (0, 20, 40)], stored["auc_per_video"])
+
+
+def test_the_forty_percent_rule_of_ucsd():
+    stored = METRICS["ucsd_pixel_level"]
+    maps, masks = ARRAYS["ucsd/maps_hundredths"], ARRAYS["ucsd/masks"].astype(bool)
+    abnormal = masks.any((1, 2))
+    records = [pixel_record(*one) for one in zip(maps, masks, strict=True)]
+    fpr, tpr, thresholds = pixel_roc(records, abnormal)
+    for row in stored["table"]:
+        at = np.flatnonzero(thresholds >= round(100 * row["threshold"]))[-1]
+        assert (fpr[at], tpr[at]) == (row["fpr"], row["tpr"])
+        assert [bool(one.top >= round(100 * row["threshold"])) for one in records] == row["detected_frames"]
+        for one, coverage in zip(records, row["coverage"], strict=True):
+            assert (one.reach40 is None) == (coverage is None)
+            if one.reach40 is not None:
+                assert (one.reach40 >= round(100 * row["threshold"])) == (coverage >= 0.4)
+    got = pixel_level(records, abnormal)
+    assert got["auc_pixel40"] == pytest.approx(stored["pixel_auc"], rel=RTOL)
+    assert got["eer_pixel40"] == pytest.approx(stored["pixel_eer"], rel=RTOL)
+    tops = [one.top for one in records]
+    assert (auc(tops, abnormal), eer(tops, abnormal)) == (stored["frame_auc"], stored["frame_eer"])
+
+
+def test_fusion_of_two_difference_maps():
+    stored = METRICS["video_fusion"]
+    semantic = fill.array("fusion:semantic", (6, 4, 5), 0, 3).repeat(4, 1).repeat(4, 2)
+    fused = fuse(semantic, fill.array("fusion:flow", (6, 16, 20), 0, 5))
+    assert fused.max((1, 2)).tolist() == pytest.approx(stored["frame_maxima"], rel=RTOL)
+    assert fill.probe("fusion/A", fused) == pytest.approx(stored["fused"], rel=RTOL)

@@ -1,0 +1,133 @@
+"""Scoring clips by a trained scorer: an anomaly map and a score for every frame, then the figures of the field.
+
+The main figures are of raw scores, pooled over the frames of all clips: a frame's score is the maximum of its map, and is
+known when the frame is. `per_video` is the usual one of the papers, which divides by the maxima of each clip: it looks into
+the clip's future, supposes something abnormal in every clip, and flatters.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.engine.model import Model
+from pipeline.metrics import detection
+from pipeline.metrics.pixel_level import PixelRecord, pixel_level, pixel_record
+from pipeline.sample import Sample
+from pipeline.shards.batch import collate
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip as it was judged: T frames of one size."""
+
+    name: str
+    frames: list[str]
+    abnormal: list[bool | None]  # None: nobody says
+    masks: list[np.ndarray | None]  # bool (H, W), the abnormal pixels
+    differences: dict[str, np.ndarray]  # "semantic", "flow": float32 (T, H, W)
+    anomaly: np.ndarray  # float64 (T, H, W), by the units of held-out normal frames
+    per_video: np.ndarray  # (T,) scores by the clip's own maxima
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(T,), the maximum of each map."""
+        return self.anomaly.max((1, 2))
+
+
+def judge_clips(model: Model, samples: Iterable[Sample]) -> Iterator[Clip]:
+    """Samples (image, flow, label where known), clip by clip and in order, as Clips."""
+    for name, own in groupby(samples, key=lambda sample: str(sample.meta["sequence"])):
+        yield _judge(model, name, list(own))
+
+
+def _judge(model: Model, name: str, samples: Sequence[Sample]) -> Clip:
+    device, found = next(model.nets.parameters()).device, []
+    with torch.inference_mode():
+        for start in range(0, len(samples), BATCH):
+            group = samples[start : start + BATCH]
+            batch = collate(group, "clips", np.arange(len(group)), device)
+            found.append(model.module.differences(model.nets, model.params, batch))
+    maps = {kind: torch.cat([one[kind] for one in found]).cpu().numpy() for kind in found[0]}
+    told = model.module.fusion(model.nets, model.params)
+    own = detection.fuse(maps["semantic"], maps["flow"], told["weight"])
+    masks = [None if sample.label is None else sample.label == 1 for sample in samples]
+    known = [
+        sample.meta.get("abnormal", None if mask is None else bool(mask.any()))
+        for sample, mask in zip(samples, masks, strict=True)
+    ]
+    frames = [str(sample.meta["frame"]) for sample in samples]
+    return Clip(
+        name, frames, known, masks, maps, detection.fuse(maps["semantic"], maps["flow"], **told), own.max((1, 2))
+    )
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stays of a clip once its maps are gone."""
+
+    rows: list[dict[str, Any]]  # clip, frame, score, label
+    alone: dict[str, np.ndarray]  # scores by one difference
+    per_video: np.ndarray
+    pixels: list[tuple[PixelRecord, bool]]  # of frames with a mask
+
+
+def keep(clip: Clip) -> Kept:
+    """The numbers of a clip."""
+    rows = [
+        {"clip": clip.name, "frame": frame, "score": float(score), "label": None if label is None else int(label)}
+        for frame, score, label in zip(clip.frames, clip.scores, clip.abnormal, strict=True)
+    ]
+    alone = {kind: maps.max((1, 2)) for kind, maps in clip.differences.items()}
+    pixels = [
+        (pixel_record(found, mask), bool(mask.any()))
+        for found, mask in zip(clip.anomaly, clip.masks, strict=True)
+        if mask is not None
+    ]
+    return Kept(rows, alone, clip.per_video, pixels)
+
+
+def figures(clips: Sequence[Kept]) -> dict[str, Any]:
+    """The figures of all frames; null where only one label is there.
+
+    auc_frame, eer_frame: raw scores, pooled. auc_frame_semantic, auc_frame_flow: by one difference alone.
+    auc_frame_per_video: the paper's normalisation. auc_frame_clip_mean: mean over the clips that hold both labels.
+    auc_pixel, eer_pixel: UCSD's 40 % rule, which rewards flooding a frame; auc_pixel_dual, eer_pixel_dual: where a tenth
+    of what fires must be abnormal too. scores: a row a frame.
+    """
+    rows = [row for clip in clips for row in clip.rows]
+    known = np.array([row["label"] is not None for row in rows])
+    labels = np.array([bool(row["label"]) for row in rows])[known]
+    scores = np.array([row["score"] for row in rows])[known]
+    mean, left_out = detection.macro(scores, labels, [row["clip"] for row in rows if row["label"] is not None])
+    alone = {
+        f"auc_frame_{kind}": detection.auc(np.concatenate([clip.alone[kind] for clip in clips])[known], labels)
+        for kind in clips[0].alone
+    }
+    return {
+        "clips": len(clips),
+        "frames": len(rows),
+        "frames_abnormal": int(labels.sum()),
+        "frames_without_label": int((~known).sum()),
+        "auc_frame": detection.auc(scores, labels),
+        "eer_frame": detection.eer(scores, labels),
+        **alone,
+        "auc_frame_per_video": detection.auc(np.concatenate([clip.per_video for clip in clips])[known], labels),
+        "auc_frame_clip_mean": mean,
+        "clips_of_one_label": left_out,
+        **_pixel_figures([one for clip in clips for one in clip.pixels]),
+        "scores": rows,
+    }
+
+
+def _pixel_figures(pixels: Sequence[tuple[PixelRecord, bool]]) -> dict[str, Any]:
+    """Pixel-level figures over the frames that have a mask; null where none has, or all are of one label."""
+    names = {"auc_pixel40": "auc_pixel", "eer_pixel40": "eer_pixel", "auc_dual40_10": "auc_pixel_dual", "eer_dual40_10": "eer_pixel_dual"}  # fmt: skip
+    records, labels = [record for record, _ in pixels], [label for _, label in pixels]
+    found = pixel_level(records, labels) if records else {}
+    return {ours: found.get(theirs) for theirs, ours in names.items()} | {"frames_with_mask": len(pixels)}
