@@ -92,34 +92,37 @@ def keep(clip: Clip) -> Kept:
     return Kept(rows, alone, clip.per_video, pixels)
 
 
+FRAME_LEVEL = {
+    "auc_frame": "auc_pooled", "eer_frame": "eer_pooled", "auc_frame_clip_minmax": "auc_clip_minmax",
+    "auc_frame_clip_mean": "auc_clip_mean", "clips_of_one_label": "clips_left_out",
+}  # fmt: skip
+PIXEL_LEVEL = {
+    "auc_pixel": "auc_pixel40", "eer_pixel": "eer_pixel40", "auc_pixel_dual": "auc_dual40_10", "eer_pixel_dual": "eer_dual40_10",
+}  # fmt: skip
+
+
 def figures(clips: Sequence[Kept]) -> dict[str, Any]:
     """The figures of all frames; null where only one label is there.
 
     auc_frame, eer_frame: raw scores, pooled. auc_frame_semantic, auc_frame_flow: by one difference alone.
-    auc_frame_per_video: the paper's normalisation. auc_frame_clip_mean: mean over the clips that hold both labels.
+    auc_frame_per_video: differences divided by each clip's own maxima, as the paper does; auc_frame_clip_minmax: scores
+    stretched to 0..1 inside each clip, as most others do. auc_frame_clip_mean: mean over the clips that hold both labels.
     auc_pixel, eer_pixel: UCSD's 40 % rule, which rewards flooding a frame; auc_pixel_dual, eer_pixel_dual: where a tenth
     of what fires must be abnormal too. scores: a row a frame.
     """
     rows = [row for clip in clips for row in clip.rows]
-    known = np.array([row["label"] is not None for row in rows])
-    labels = np.array([bool(row["label"]) for row in rows])[known]
-    scores = np.array([row["score"] for row in rows])[known]
-    mean, left_out = detection.macro(scores, labels, [row["clip"] for row in rows if row["label"] is not None])
-    alone = {
-        f"auc_frame_{kind}": detection.auc(np.concatenate([clip.alone[kind] for clip in clips])[known], labels)
-        for kind in clips[0].alone
-    }
+    known = [n for n, row in enumerate(rows) if row["label"] is not None]
+    labels = np.array([rows[n]["label"] for n in known], int)
+    level = detection.frame_level([rows[n]["score"] for n in known], labels, [rows[n]["clip"] for n in known])
+    others = {kind: np.concatenate([clip.alone[kind] for clip in clips]) for kind in clips[0].alone}
+    others["per_video"] = np.concatenate([clip.per_video for clip in clips])
     return {
         "clips": len(clips),
         "frames": len(rows),
         "frames_abnormal": int(labels.sum()),
-        "frames_without_label": int((~known).sum()),
-        "auc_frame": detection.auc(scores, labels),
-        "eer_frame": detection.eer(scores, labels),
-        **alone,
-        "auc_frame_per_video": detection.auc(np.concatenate([clip.per_video for clip in clips])[known], labels),
-        "auc_frame_clip_mean": mean,
-        "clips_of_one_label": left_out,
+        "frames_without_label": len(rows) - len(known),
+        **{ours: level[theirs] for ours, theirs in FRAME_LEVEL.items()},
+        **{f"auc_frame_{name}": detection.auc(scores[known], labels) for name, scores in others.items()},
         **_pixel_figures([one for clip in clips for one in clip.pixels]),
         "scores": rows,
     }
@@ -127,7 +130,5 @@ def figures(clips: Sequence[Kept]) -> dict[str, Any]:
 
 def _pixel_figures(pixels: Sequence[tuple[PixelRecord, bool]]) -> dict[str, Any]:
     """Pixel-level figures over the frames that have a mask; null where none has, or all are of one label."""
-    names = {"auc_pixel40": "auc_pixel", "eer_pixel40": "eer_pixel", "auc_dual40_10": "auc_pixel_dual", "eer_dual40_10": "eer_pixel_dual"}  # fmt: skip
-    records, labels = [record for record, _ in pixels], [label for _, label in pixels]
-    found = pixel_level(records, labels) if records else {}
-    return {ours: found.get(theirs) for theirs, ours in names.items()} | {"frames_with_mask": len(pixels)}
+    level = pixel_level([record for record, _ in pixels], [label for _, label in pixels]) if pixels else {}
+    return {ours: level.get(theirs) for ours, theirs in PIXEL_LEVEL.items()} | {"frames_with_mask": len(pixels)}

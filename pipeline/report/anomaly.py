@@ -14,7 +14,8 @@ from pipeline.report.generation import SHEET, Line, line
 Row = dict[str, Any]
 FIGURES = {
     "auc_frame": "AUC of frames", "eer_frame": "EER of frames", "auc_frame_semantic": "by the frame alone",
-    "auc_frame_flow": "by the flow alone", "auc_frame_per_video": "AUC normalised per video", "auc_frame_clip_mean": "mean AUC of clips",
+    "auc_frame_flow": "by the flow alone", "auc_frame_per_video": "AUC by each video's maxima", "auc_frame_clip_minmax": "stretched in each video",
+    "auc_frame_clip_mean": "mean AUC of clips",
     "auc_pixel": "AUC of pixels, 40 %", "auc_pixel_dual": "of pixels, dual",
 }  # fmt: skip
 # Ravanbakhsh et al. 2017, table 1: normalised per video. Twelve test clips of Ped2, and another share of them is another figure.
