@@ -232,7 +232,8 @@ def test_the_graph_makes_what_is_looked_for() -> None:
     params = read_yaml(REPOSITORY / "presets/default.yaml")
     everything = params | {name: ["something"] for name, value in params.items() if value == []}
     everything |= {
-        block: {name: own or [0] for name, own in params[block].items()} for block in ("translators", "paired")
+        block: {name: own or [0] for name, own in params[block].items()}
+        for block in ("translators", "paired", "scorers")
     }
     everything["cells"] = {name: own or ["none"] for name, own in params["cells"].items()}
     looked_for = set()
