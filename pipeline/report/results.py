@@ -82,15 +82,15 @@ def load(params: dict[str, Any], root: Path) -> Results:
     runs = [
         _run(root, segmenter, translator, seed, measures, exact) for segmenter, translator in pairs for seed in seeds
     ]
-    paired = [name for name, own in (params.get("paired") or {}).items() if own]
-    training = {x: _by_seed(root, f"results/train/{x}", seeds, "/curves.json") for x in (*translators, *paired)}
+    alone = [name for part in ("paired", "scorers") for name, own in (params.get(part) or {}).items() if own]
+    training = {x: _by_seed(root, f"results/train/{x}", seeds, "/curves.json") for x in (*translators, *alone)}
     return Results(
         runs=runs,
         seeds=seeds,
         translators=translators,
         training={x: curves for x, curves in training.items() if curves},
         measures={x: found for x, found in measures.items() if found},
-        costs=_costs(root, pairs, [*translators, *paired], seeds),
+        costs=_costs(root, pairs, [*translators, *alone], seeds),
     )
 
 
