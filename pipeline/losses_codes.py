@@ -20,6 +20,28 @@ def categorical_information(logits: torch.Tensor, code: torch.Tensor) -> torch.T
     return math.log(logits.shape[1]) - F.cross_entropy(logits, code)
 
 
+def uniform_information(squared: torch.Tensor) -> torch.Tensor:
+    """L_I of continuous codes that are drawn uniformly from [-1, 1], in nats, summed over the codes.
+
+    H(c) - E[-log q] for a normal q whose variance is constant and the best one: log 2 - log(2 pi e squared) / 2 a code.
+
+    Args:
+        squared: J, the mean squared distance of each code and what was read.
+    """
+    return (math.log(2) - (2 * math.pi * math.e * squared).log() / 2).sum()
+
+
+def pair_information(joint: torch.Tensor) -> torch.Tensor:
+    """Mutual information of the categories of a picture and of its altered copy, in nats, at most log K (Ji et al. 2019).
+
+    Args:
+        joint: K K, how often a picture is told as i and its copy as j; made symmetric here.
+    """
+    joint = ((joint + joint.T) / 2).clamp(min=1e-9)
+    apart = joint.sum(0)[None] * joint.sum(1)[:, None]
+    return (joint * (joint.log() - apart.log())).sum()
+
+
 def gaussian_nll(code: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor | None = None) -> torch.Tensor:
     """-log N(code; mean, variance), the sum over the codes and the mean over the batch; all N J.
 

@@ -20,6 +20,13 @@ class _AllReduce(torch.autograd.Function):
         return _AllReduce.apply(gradient)
 
 
+def shared_mean(value: torch.Tensor) -> torch.Tensor:
+    """The mean over ranks, with its gradient: for a loss that is no mean over pictures."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    return _AllReduce.apply(value) / distributed.get_world_size()
+
+
 class SynchronisedNorm(nn.BatchNorm2d):
     """Batch norm over the global batch, with gradients through the statistics, on any device; each rank has equal shares.
 
