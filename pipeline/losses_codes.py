@@ -31,15 +31,17 @@ def uniform_information(squared: torch.Tensor) -> torch.Tensor:
     return (math.log(2) - (2 * math.pi * math.e * squared).log() / 2).sum()
 
 
-def pair_information(joint: torch.Tensor) -> torch.Tensor:
+def pair_information(joint: torch.Tensor, balance: float = 1.0) -> torch.Tensor:
     """Mutual information of the categories of a picture and of its altered copy, in nats, at most log K (Ji et al. 2019).
 
     Args:
         joint: K K, how often a picture is told as i and its copy as j; made symmetric here.
+        balance: of both entropies, beside that of the two together (their lambda): above 1, a category that is never
+            told costs more.
     """
     joint = ((joint + joint.T) / 2).clamp(min=1e-9)
     apart = joint.sum(0)[None] * joint.sum(1)[:, None]
-    return (joint * (joint.log() - apart.log())).sum()
+    return (joint * (joint.log() - balance * apart.log())).sum()
 
 
 def gaussian_nll(code: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor | None = None) -> torch.Tensor:

@@ -271,6 +271,8 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
         else:
             shared, *own = module.BLOCKS
             found += _check_batch(f"{name}.train" if own else shared, resolved[shared]["batch"], devices)
+            if "digits" in module.DOMAINS:
+                found += _check_digits(own[-1], resolved[shared]["crop"], block(params, "digits", DigitSettings).size)
             found += module.check(resolved) if hasattr(module, "check") else []
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 
@@ -279,6 +281,14 @@ def _check_batch(place: str, batch: int, devices: int) -> list[str]:
     if batch % devices == 0:
         return []
     return [f"params.yaml: {place}.batch is {batch}, which device.devices, {devices}, cannot share; choose a multiple"]
+
+
+def _check_digits(place: str, crop: list[int], size: int) -> list[str]:
+    if crop == [size, size]:
+        return []
+    return [
+        f"params.yaml: digits.size is {size}, but {place}.train.crop is {crop}; a digit is seen whole, so make them equal"
+    ]
 
 
 def _names(values: Any) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stages.shard_clips import CLIP_SPLITS
+from stages.shard_stills import DIGIT_SETS
 from tests.commands import ROOT, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
@@ -30,6 +32,8 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
         "levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3,
         "train": {"steps": 8, "batch": 2, "crop": [32, 32], "lr": 2e-4},
     },
+    "digits": {"size": 32},
+    "infogan": {"noise": 6, "width": 4, "train": {"steps": 8, "batch": 4, "crop": [32, 32], "flip": 0.0, "lr": 2e-4}},
 }  # fmt: skip
 
 
@@ -58,10 +62,25 @@ def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
         ("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val", "pairs_train")
     ]
     commands += [("shard_clips", name) for name in CLIP_SPLITS]
+    write_digits(folder / "data/raw/world_digits/digits.npz")
+    commands += [("shard_stills", name) for name in DIGIT_SETS]
     for command in (*commands, ("translate", "none", "0")):
         ended = run_here(folder, *command)
         assert ended.code == 0, f"{command}\n{ended.err}"
     return folder
+
+
+def write_digits(path: Path) -> None:
+    """Bars, bright on noisy black, whose place from left to right is their digit: 20 to learn from, 10 to be judged."""
+    random, arrays = np.random.RandomState(0), {}
+    for split, count in (("train", 20), ("test", 10)):
+        digit = np.arange(count) % 10
+        image = random.randint(0, 30, (count, 28, 28)).astype(np.uint8)
+        for one, place in zip(image, digit, strict=True):
+            one[4:24, 4 + 2 * place : 6 + 2 * place] = 255
+        arrays |= {f"{split}_images": image, f"{split}_labels": digit}
+    path.parent.mkdir(parents=True)
+    np.savez(path, **arrays)
 
 
 @pytest.fixture(scope="session")

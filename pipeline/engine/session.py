@@ -16,7 +16,7 @@ from pipeline.engine.model import save_model
 from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
 from pipeline.engine.snapshots import Snapshots
 from pipeline.files import sha256_file
-from pipeline.methods import method_module
+from pipeline.methods import domains_of, method_module
 from pipeline.params import block, parse
 from pipeline.provenance import fingerprint, versions
 from pipeline.shards.augment_settings import AugmentSettings
@@ -91,7 +91,7 @@ def run_training(
     if hasattr(module, "calibrate"):
         module.calibrate(kept.to(fabric.device).eval(), resolved, {domain: sets[domain] for domain in module.HELD_OUT})
     card = _card(name, seed, settings, sets, describe(fabric), method, weights)
-    save_model(out, name, kept, resolved, classes, mark, card, _optional(module.DOMAINS, sets))
+    save_model(out, name, kept, resolved, classes, mark, card, _optional(domains_of(module, resolved), sets))
     if run.snapshots and snapshots:
         run.snapshots.keep(snapshots)
     write_curves(curves, run, name, seed)
@@ -104,8 +104,9 @@ def feed_of(module: ModuleType, resolved: dict[str, Any], sets: dict[str, ShardS
     settings = run.settings
     augment = AugmentSettings(crop=settings.crop, flip=settings.flip, jitter=settings.jitter)
     orders = module.orders(resolved, sets, run.seed) if hasattr(module, "orders") else {}
-    fed = {domain: given for domain, given in sets.items() if domain in module.DOMAINS}
-    return ShardFeed(fed, module.DOMAINS, settings.batch, run.seed, augment, run.fabric, orders)
+    domains = domains_of(module, resolved)
+    fed = {domain: given for domain, given in sets.items() if domain in domains}
+    return ShardFeed(fed, domains, settings.batch, run.seed, augment, run.fabric, orders)
 
 
 def _optional(domains: dict[str, tuple[str, ...]], sets: dict[str, ShardSource]) -> list[str]:

@@ -1,10 +1,11 @@
 """One file a method. What a module offers (see docs/new_method.md):
 
-ABILITY             "translator", "rival" (a translator of a few lines, without training), "segmenter" or "scorer"
+ABILITY             "translator", "rival" (a translator of a few lines, without training), "segmenter", "scorer" or "sampler"
 ADVERSARIAL         optional: True for a segmenter whose last snapshots are kept and scored beside the last one
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
-DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", each with the parts it reads
-HELD_OUT            optional: sets that `calibrate` is given when the training has ended, such as "clips_held_out"
+DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", "digits", each with the parts it reads
+domains(params)     optional: the same, where the parts depend on parameters
+HELD_OUT            optional: what `calibrate` is given when the training has ended, such as "clips_held_out"
 MODELS              optional: models of those of its BLOCKS that are no method's, such as "flow"
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
 Settings            the model of its own block, if it has one
@@ -13,14 +14,16 @@ exported(params, classes)      the nets that a model directory keeps
 check(params)       optional: sentences about parameters that contradict each other
 orders(params, sets, seed)     optional: domain -> an Order (pipeline/shards/order.py) instead of whole epochs
 sides(params)       of pairs: the part that is given, and the part that is drawn from it
-calibrate(nets, params, sets)  of a scorer: constants, from data that it was not trained on, into its exported nets
+calibrate(nets, params, sets)  optional: constants, such as from data that it was not trained on, into its exported nets
 differences(nets, params, clips), fusion(nets, params)   of a scorer of clips; see flow_anomaly.py
+sample(nets, codes), read(nets, image)   of a sampler: pictures of codes, and what is told of a picture's; see infogan.py
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """
 
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pipeline.files import UserError
 
@@ -35,6 +38,12 @@ def method_module(name: str) -> ModuleType:
     if name not in method_names():
         raise UserError(f"method '{name}' is unknown; known are {', '.join(method_names())}")
     return importlib.import_module(f"pipeline.methods.{name}")
+
+
+def domains_of(module: ModuleType, params: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What a method is trained on with these (resolved) parameters: domain -> the parts that it reads."""
+    found: dict[str, tuple[str, ...]] = module.domains(params) if hasattr(module, "domains") else module.DOMAINS
+    return found
 
 
 def is_paired(name: str) -> bool:

@@ -7,7 +7,8 @@ published nets of size 28 draw and take [0, 1], so ours change over inside. Star
 Batch norm: an answer is one picture's own in eval mode only, and a training batch has two pictures at least.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -130,6 +131,24 @@ class InfoQHead(nn.Module):
         x = F.leaky_relu(self.bn1(self.conv1(features)), SLOPE)
         logits, mean, log_variance = (layer(x)[:, :, 0, 0] for layer in (self.conv_disc, self.conv_mu, self.conv_var))
         return logits, mean, log_variance
+
+
+@torch.no_grad()
+def begin_at(net: InfoGenerator, brightness: float) -> None:
+    """Shift the last kernels so that the first pictures have this brightness, 0 to 1, in place of 0.5.
+
+    From grey the generator needs hundreds of steps to where digits lie, and codes become noise on the way. Four taps
+    meet at a pixel, each of ReLUs whose mean is 0.4 where they are normed (size 28; of size 32 the shift is less).
+    """
+    weight: Any = net.get_submodule(f"tconv{net.layers + 1}").weight
+    weight += math.log(brightness / (1 - brightness)) * (1 if net.unit else 0.5) / (len(weight) * 4 * 0.4)
+
+
+@torch.no_grad()
+def begin_undecided(net: InfoQHead, generator: torch.Generator) -> None:
+    """Start the last layers of Q with answers that differ by about 1: from equal ones their information has no slope."""
+    for layer in (net.conv_disc, net.conv_mu):
+        nn.init.normal_(layer.weight, 0, layer.in_channels**-0.5, generator=generator)
 
 
 class _Whole(nn.Conv2d):

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from pipeline.report import charts, grid, origins, plots, published, sentences, sheets, words
 from pipeline.report.anomaly import Anomaly
 from pipeline.report.claims import FIGURES, by_pair, claims
+from pipeline.report.codes import Codes
 from pipeline.report.gallery import Gallery
 from pipeline.report.generation import SCORES, Generation, Line
 from pipeline.report.pairs import Pairs
@@ -35,6 +36,7 @@ class Besides:
     generation: Generation
     pairs: Pairs
     anomaly: Anomaly
+    codes: Codes
 
 
 def render(
@@ -70,6 +72,7 @@ def render(
         "generation": besides.generation,
         "pairs": besides.pairs,
         "anomaly": besides.anomaly,
+        "codes": besides.codes,
         "drawn_scores": SCORES,
         "training": charts.of_translators(results),
         "segmenting": charts.of_segmenters(results),

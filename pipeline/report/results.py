@@ -82,7 +82,9 @@ def load(params: dict[str, Any], root: Path) -> Results:
     runs = [
         _run(root, segmenter, translator, seed, measures, exact) for segmenter, translator in pairs for seed in seeds
     ]
-    alone = [name for part in ("paired", "scorers") for name, own in (params.get(part) or {}).items() if own]
+    alone = [
+        name for part in ("paired", "scorers", "samplers") for name, own in (params.get(part) or {}).items() if own
+    ]
     training = {x: _by_seed(root, f"results/train/{x}", seeds, "/curves.json") for x in (*translators, *alone)}
     return Results(
         runs=runs,

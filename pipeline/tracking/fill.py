@@ -191,7 +191,7 @@ class _Filler:
         """The parent's metrics and description: means over seeds of scores and distances, written where they changed."""
         values: dict[str, list[float]] = defaultdict(list)
         for output in outputs:
-            if output.stage in ("evaluate", "measure", "exactness", "generation", "evaluate_pairs", "score"):
+            if output.stage in ("evaluate", "measure", "exactness", "generation", "evaluate_pairs", "score", "codes"):
                 cell = "/".join(str(word) for name, word in output.cell.items() if name != "seed")
                 for name, value in numbers(output.content()).items():
                     if not name.startswith("iou/"):

@@ -82,6 +82,17 @@ KINDS = {
         "results/score/{scorer}/{seed}/scores.json",
         pictures="results/score/{scorer}/{seed}/sheets",
     ),
+    "train_sampler": Kind(
+        "train_{sampler}@{seed}",
+        "results/train/{sampler}/{seed}/curves.json",
+        model="models/samplers/{sampler}/{seed}",
+        costs="results/costs/train/{sampler}/{seed}.json",
+    ),
+    "codes": Kind(
+        "codes_{sampler}@{seed}",
+        "results/codes/{sampler}/{seed}/scores.json",
+        pictures="results/codes/{sampler}/{seed}/pictures",
+    ),
 }
 
 
@@ -204,6 +215,9 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for scorer, own_seeds in (params.get("scorers") or {}).items():
         for cell in ({"scorer": scorer, "seed": seed} for seed in own_seeds or []):
             yield from (("train_scorer", cell), ("score", cell))
+    for sampler, own_seeds in (params.get("samplers") or {}).items():
+        for cell in ({"sampler": sampler, "seed": seed} for seed in own_seeds or []):
+            yield from (("train_sampler", cell), ("codes", cell))
 
 
 def _of_model(model: Path | None) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def register(directory: Path, name: str | None = None) -> str:
             f"{directory}: {model.name} judges clips with their flow, and MLflow could give it single pictures only; "
             "score clips with python -m stages.score --model"
         )
+    if model.module.ABILITY == "sampler":
+        raise files.UserError(
+            f"{directory}: {model.name} draws pictures from codes, and MLflow could give it pictures only; "
+            "read the codes of pictures with python -m stages.codes --model"
+        )
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", UPLOAD_TIMEOUT)
     try:
         with opened() as store:

@@ -51,6 +51,7 @@ TOY: dict[str, Any] = {
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "flow_anomaly": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3},
+    "infogan": {"noise": 6, "categories": 3, "width": 4, "invariance": 1.0},
     "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
@@ -87,6 +88,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "simgan": {"refiner_warmup": 1, "discriminator_warmup": 1, "refiner_steps": 1},
         "adaptsegnet": {"space": "feature", "loss": "ls", "warmup": 0.25},
         "selftrain": {"masked": 0.0, "rare_temperature": None, "warmup": 0.25},
+        "infogan": {"variance": "learned", "invariance": 0.0},
         "cbst": {"warmup": 0.0, "rounds": 3, "spatial_prior": True},
     },
     "dropout": {
@@ -103,7 +105,7 @@ METHODS = [name for name in method_names() if hasattr(method_module(name), "buil
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The resolved parameters of a method."""
     default = read_yaml(ROOT / "presets/default.yaml")
-    for name_of_one in ("cyclegan", "flow_anomaly"):
+    for name_of_one in ("cyclegan", "flow_anomaly", "infogan"):
         default[name_of_one]["train"] = {}  # toys of one batch size
     return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
 

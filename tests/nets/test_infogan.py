@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from pipeline.files import UserError
-from pipeline.losses_codes import categorical_information, gaussian_nll
-from pipeline.nets.infogan import InfoDHead, InfoGenerator, InfoQHead, InfoTrunk
+from pipeline.losses_codes import categorical_information, gaussian_nll, pair_information, uniform_information
+from pipeline.nets.calibration import measure_norms
+from pipeline.nets.infogan import InfoDHead, InfoGenerator, InfoQHead, InfoTrunk, begin_at, begin_undecided
 from pipeline.nets.init import init_normal
 
 CODE = 5 + 3 + 1  # noise, categories, continuous: the last two of a single number lose an axis where code squeezes
@@ -99,3 +100,50 @@ def test_the_likelihood_of_a_code_that_is_told_exactly_is_bounded():
     code = torch.rand(5, 2)
     told = [gaussian_nll(code, code, torch.full((5, 2), low)).item() for low in (-6.0, -100.0)]
     assert told[0] == told[1] == pytest.approx(math.log(2 * math.pi) - 6)
+
+
+def test_the_information_of_uniform_codes_is_that_of_a_normal_channel():
+    code = torch.rand(20000, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    read = code + torch.tensor([0.1, 0.3]) * torch.randn(20000, 2, generator=torch.Generator().manual_seed(1))
+    normal = torch.distributions.Normal(read, torch.tensor([0.1, 0.3]))
+    expected = (math.log(2) + normal.log_prob(code).mean(0)).sum()
+    assert uniform_information((read - code).square().mean(0)).item() == pytest.approx(expected.item(), abs=0.02)
+
+
+def test_pairs_that_agree_tell_the_logarithm_of_their_categories_and_chance_tells_nothing():
+    agree, chance = torch.eye(4) / 4, torch.full((4, 4), 1 / 16)
+    assert pair_information(agree).item() == pytest.approx(math.log(4), abs=1e-5)
+    assert pair_information(chance).item() == pytest.approx(0, abs=1e-5)
+    unused = torch.diag(torch.tensor([0.5, 0.25, 0.25, 0.0]))
+    lost = [(pair_information(agree, b) - pair_information(unused, b)).item() for b in (1.0, 2.5)]
+    assert lost[1] == pytest.approx(4 * lost[0], abs=1e-5)  # 2 b - 1 entropies of what is used
+
+
+def test_the_first_pictures_are_as_bright_as_they_are_asked_to_be():
+    net = InfoGenerator(28, CODE, width=32)
+    init_normal(net, torch.Generator().manual_seed(0))
+    begin_at(net, 0.12)
+    with torch.no_grad():
+        drawn = net(torch.rand(64, CODE, generator=torch.Generator().manual_seed(1)) * 2 - 1)
+    assert ((drawn + 1) / 2)[..., 2:-2, 2:-2].mean() == pytest.approx(0.12, abs=0.03)
+
+
+def test_the_first_answers_of_q_differ():
+    nets = built(28)
+    begin_undecided(nets["Q"], torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = nets["Q"](nets["trunk"](torch.rand(32, 1, 28, 28)))[0]
+    assert 0.2 < logits.std(0).mean() < 2
+
+
+def test_norms_that_are_measured_again_treat_the_batch_as_training_does():
+    nets, pictures = built(28).eval(), torch.rand(24, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+    def told() -> torch.Tensor:
+        return torch.cat([nets["Q"](nets["trunk"](part))[0] for part in pictures.split(8)])
+
+    with torch.no_grad():
+        for name in ("trunk", "Q"):
+            measure_norms(nets[name], told)
+        measured, trained = told(), nets["Q"].train()(nets["trunk"].train()(pictures))[0]
+    torch.testing.assert_close(measured, trained, rtol=0.05, atol=0.02)  # the variance of 24 answers is that of 23

@@ -131,7 +131,7 @@ def test_a_new_method_reruns_nothing_but_the_validation():
 
 def test_every_method_has_its_stages():
     kinds = {"translator": ("train", "translate"), "rival": ("translate",), "segmenter": ("segment", "evaluate")}
-    kinds |= {"scorer": ("train", "score")}
+    kinds |= {"scorer": ("train", "score"), "sampler": ("train", "codes")}
     for method in method_names():
         for kind in ("train", "evaluate_pairs") if is_paired(method) else kinds.get(method_module(method).ABILITY, ()):
             assert f"{kind}_{method}" in STAGES, f"dvc.yaml has no stage {kind}_{method}"

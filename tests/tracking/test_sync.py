@@ -233,7 +233,7 @@ def test_the_graph_makes_what_is_looked_for() -> None:
     everything = params | {name: ["something"] for name, value in params.items() if value == []}
     everything |= {
         block: {name: own or [0] for name, own in params[block].items()}
-        for block in ("translators", "paired", "scorers")
+        for block in ("translators", "paired", "scorers", "samplers")
     }
     everything["cells"] = {name: own or ["none"] for name, own in params["cells"].items()}
     looked_for = set()
