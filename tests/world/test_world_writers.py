@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.classes import CITYSCAPES_ID_TO_TRAIN, synthia_known_ids, synthia_lut
+from pipeline.datasets import open_dataset
 from pipeline.files import UserError
 from pipeline.world import writers
 from pipeline.world.frame import render
@@ -28,6 +30,8 @@ SETTINGS = WorldSettings.model_validate(
         "sequences": {"count": 1, "length": 3},
         "night": 1,
         "anomaly": {"train": 1, "test": 1, "length": 16},
+        "scans": {"train": 6, "abnormal": 3, "test": 4},
+        "digits": {"copies": 1},
         "workers": 1,
     }
 )
@@ -157,6 +161,35 @@ def test_anomaly_clips_mark_the_intruder_and_nothing_else(world: Path) -> None:
     assert all((label <= PERSON).all() and (label == ROAD).any() for label in calm)
 
 
+def test_scans_hold_as_many_of_each_kind_as_asked_for(world: Path) -> None:
+    with np.load(world / "scans/scans.npz") as arrays:
+        stored = dict(arrays)
+    assert {name: array.shape for name, array in stored.items() if name.endswith("images")} == {
+        "train_images": (9, 64, 64), "test_images": (4, 64, 64),
+    }  # fmt: skip
+    assert sorted(stored["train_labels"]) == [0] * 6 + [1] * 3 and sorted(stored["test_labels"]) == [0, 0, 1, 1]
+    for split in ("train", "test"):
+        masks, labels = stored[f"{split}_masks"], stored[f"{split}_labels"]
+        assert {array.dtype.name for name, array in stored.items()} == {"uint8"} and set(np.unique(masks)) == {0, 1}
+        assert np.array_equal(masks.any((1, 2)), labels == 1)
+    pictures = np.concatenate([stored["train_images"], stored["test_images"]])
+    assert len(np.unique(pictures, axis=0)) == 13
+
+
+def test_digits_come_back_through_the_reader_with_their_factors(world: Path) -> None:
+    data = open_dataset("npz", world / "digits", dev_share=0.0)
+    assert data.counts() == {"train": 1547, "test": 250} and data.read(data.items("test")[0]).image.shape == (28, 28, 3)
+    slant, width = np.array([item.meta["factors"] for item in data.items()]).T
+    assert (np.abs(slant) <= 0.4).all() and (width >= 0.6).all() and (width <= 1.2).all()
+    assert np.bincount([item.meta["category"] for item in data.items("test")]).min() > 15
+
+
+@pytest.mark.parametrize("part", ["scans", "digits"])
+def test_the_bytes_of_arrays_do_not_tell_the_time(world: Path, part: str) -> None:
+    with zipfile.ZipFile(world / part / f"{part}.npz") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
 def digest(folder: Path) -> str:
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names(folder))).hexdigest()
 
@@ -185,7 +218,15 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seeds": 1}, {"seed": -1}, {"seed": "0"}, {"size": [100, 200]}, {"sequences": {"length": 1}}]
+    "wrong",
+    [
+        {"seeds": 1},
+        {"seed": -1},
+        {"seed": "0"},
+        {"size": [100, 200]},
+        {"sequences": {"length": 1}},
+        {"scans": {"test": 1}},
+    ],
 )
 def test_wrong_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
