@@ -143,13 +143,14 @@ def _pairs(origin: Path) -> str:
 def _unused(name: str, params: dict[str, Any]) -> str:
     if name in [*_used(params), *_listed(params, "sequences"), *_listed(params, "flow_pairs")]:
         return ""
-    return "\nparams.yaml does not use it yet: name it there under source, target, pairs or clips, or take a preset"
+    return "\nparams.yaml does not use it yet: name it there under source, target, pairs, clips, scans or digits, or take a preset"
 
 
 def _used(params: dict[str, Any]) -> list[str]:
-    """Names of the source, the target and, where `shard_pairs` and `clip_sets` ask for them, the pairs and the clips."""
-    blocks = ["source", "target"]
-    blocks += [own for own, sets in (("pairs", "shard_pairs"), ("clips", "clip_sets")) if params.get(sets)]
+    """Names of the source, the target and, where lists of their sets ask for them, pairs, clips, scans and digits."""
+    blocks, asked = ["source", "target"], {"pairs": "shard_pairs", "clips": "clip_sets"}
+    asked |= {"scans": "scan_sets", "digits": "digit_sets"}
+    blocks += [own for own, sets in asked.items() if params.get(sets)]
     return [params[block]["name"] for block in blocks]
 
 

@@ -16,6 +16,7 @@ SWITCHED = (
     "translators",
     "paired",
     "scorers",
+    "samplers",
     "cells",
 )  # of which a preset names all that is on: what it does not list is off
 

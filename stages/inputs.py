@@ -11,6 +11,7 @@ from pipeline.shards.index import ShardSet
 
 PAIRS_TRAIN = Path("data/shards/pairs_train")
 CLIPS_TRAIN, CLIPS_HELD_OUT = Path("data/shards/clips_train"), Path("data/shards/clips_held_out")
+SCANS_TRAIN, SCANS_DEV, DIGITS_TRAIN = (Path("data/shards", n) for n in ("scans_train", "scans_dev", "digits_train"))
 TARGET_TRAIN, TARGET_TRAIN_LABELS = Path("data/shards/target_train"), Path("data/shards/target_train_labels")
 
 
@@ -31,5 +32,8 @@ def open_sets(domains: Mapping[str, tuple[str, ...]], source: Path) -> dict[str,
         "pairs": lambda: ShardSet.open(PAIRS_TRAIN),
         "clips": lambda: ShardSet.open(CLIPS_TRAIN),
         "clips_held_out": lambda: ShardSet.open(CLIPS_HELD_OUT),
+        "scans": lambda: ShardSet.open(SCANS_TRAIN),
+        "scans_dev": lambda: ShardSet.open(SCANS_DEV),
+        "digits": lambda: ShardSet.open(DIGITS_TRAIN),
     }
     return {domain: make() for domain, make in made.items() if domain in domains}

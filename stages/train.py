@@ -1,4 +1,4 @@
-"""Train a translator or a scorer: python -m stages.train spigan 0"""
+"""Train a translator, a scorer or a sampler: python -m stages.train spigan 0"""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def main(given: Arguments) -> None:
     from stages.inputs import method_with, open_sets
 
     name, seed = given.method, given.seed
-    module = method_with(["translator", "scorer"], name)
+    module = method_with(["translator", "scorer", "sampler"], name)
     sets = open_sets(module.DOMAINS | getattr(module, "HELD_OUT", {}), Path("data/shards/source"))
     results = Path("results")
     run_training(
@@ -23,6 +23,6 @@ def main(given: Arguments) -> None:
 
 if __name__ == "__main__":
     made = parser(__doc__)
-    made.add_argument("method", help="a file of pipeline/methods whose ability is translator or scorer")
+    made.add_argument("method", help="a file of pipeline/methods whose ability is translator, scorer or sampler")
     made.add_argument("seed", type=int)
     run(main, made)

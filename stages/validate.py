@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.datasets.settings import ClipSettings, PairSettings, SourceSettings, TargetSettings
+from pipeline.datasets.settings import (
+    ClipSettings,
+    DigitSettings,
+    PairSettings,
+    ScanSettings,
+    SourceSettings,
+    TargetSettings,
+)
 from pipeline.engine.settings import DeviceSettings, SegmentSettings, TrainSettings
 from pipeline.files import UserError, write_atomic
 from pipeline.methods import is_paired, method_module, method_names
@@ -20,10 +27,11 @@ from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
 from stages.shard import PAIR_SPLITS, TARGET_PARTS
 from stages.shard_clips import CLIP_SPLITS
+from stages.shard_stills import DIGIT_SETS, SCAN_SETS
 
 LISTS = (
     "simulate", "sequences", "flow_pairs", "target_sets", "seeds", "translators", "cells", "exactness", "generation",
-    "shard_pairs", "paired", "clip_sets", "scorers",
+    "shard_pairs", "paired", "clip_sets", "scan_sets", "scorers", "digit_sets", "samplers",
 )  # fmt: skip
 
 WEIGHT_FILES = ("vgg16", "resnet101", "features_file", "network_file", "lpips_alexnet")  # keys of any block
@@ -47,6 +55,7 @@ def models() -> dict[str, type[Parameters]]:
 
     fixed: dict[str, Any] = {
         "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings, "clips": ClipSettings,
+        "scans": ScanSettings, "digits": DigitSettings,
         "flow": FlowSettings, "shard": ShardSettings,
         "device": DeviceSettings, "train": TrainSettings, "segment": SegmentSettings, "measure": MeasureSettings,
         "evaluate": EvaluateSettings,
@@ -104,6 +113,10 @@ def _data_sets(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "pairs.name", block(params, "pairs", PairSettings).name
     if params["clip_sets"]:
         yield "clips.name", block(params, "clips", ClipSettings).name
+    if params["scan_sets"]:
+        yield "scans.name", block(params, "scans", ScanSettings).name
+    if params["digit_sets"]:
+        yield "digits.name", block(params, "digits", DigitSettings).name
     if params["translators"]["perfect_translation"]:
         yield "what perfect_translation reads", "world_perfect"
     for place in ("sequences", "flow_pairs"):
@@ -125,18 +138,32 @@ def _check_lists(params: dict[str, Any]) -> list[str]:
     abled = {name: method_module(name).ABILITY for name in method_names()}
     paired = [name for name in abled if is_paired(name)]
     translating = [name for name, ability in abled.items() if ability in ("translator", "rival") and name not in paired]
-    segmenting, scoring = ([n for n, ability in abled.items() if ability == kind] for kind in ("segmenter", "scorer"))
+    segmenting, scoring, sampling = (
+        [n for n, ability in abled.items() if ability == kind] for kind in ("segmenter", "scorer", "sampler")
+    )
     found = []
-    switches = {"translators": translating, "cells": segmenting, "paired": paired, "scorers": scoring}
+    switches = {
+        "translators": translating,
+        "cells": segmenting,
+        "paired": paired,
+        "scorers": scoring,
+        "samplers": sampling,
+    }
     for place, known in switches.items():
         found += _check_known(params[place], known, place)
         if lacking := [name for name in known if name not in params[place]]:
             found.append(f"params.yaml: {place} lacks {', '.join(lacking)}; an empty list, [], switches a method off")
-    sets = {"target_sets": list(TARGET_PARTS), "shard_pairs": PAIR_SETS, "clip_sets": CLIP_SETS}
+    sets = {"target_sets": list(TARGET_PARTS), "shard_pairs": PAIR_SETS, "clip_sets": CLIP_SETS, "scan_sets": SCAN_SETS}
+    sets["digit_sets"] = DIGIT_SETS
     for place, known in {"simulate": list(PARTS), **sets}.items():
         found += _check_known(params[place], known, place)
-    for place, own_sets, needed in (("paired", "shard_pairs", PAIR_SETS), ("scorers", "clip_sets", CLIP_SETS)):
-        trained = [name for name, own_seeds in params[place].items() if own_seeds]
+    for place, domain, own_sets, needed in (
+        ("paired", "pairs", "shard_pairs", PAIR_SETS),
+        ("scorers", "clips", "clip_sets", CLIP_SETS),
+        ("scorers", "scans", "scan_sets", SCAN_SETS),
+        ("samplers", "digits", "digit_sets", DIGIT_SETS),
+    ):
+        trained = [n for n, own in params[place].items() if own and n in abled and domain in method_module(n).DOMAINS]
         if trained and set(params[own_sets]) != set(needed):
             found.append(f"params.yaml: {place}.{trained[0]} has seeds, so {own_sets} should be [{', '.join(needed)}]")
     for place, listed in {
@@ -202,6 +229,8 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
         "generation",
         "shard_pairs",
         "clip_sets",
+        "scan_sets",
+        "digit_sets",
     )
     for name in lists:
         if not _names(params[name]):
@@ -210,6 +239,7 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
         ("translators", _whole, "seeds"),
         ("paired", _whole, "seeds"),
         ("scorers", _whole, "seeds"),
+        ("samplers", _whole, "seeds"),
         ("cells", _names, "translators"),
     ):
         if not isinstance(params[name], dict) or not all(map(fits, params[name].values())):
@@ -225,7 +255,7 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
     """What the methods that will be trained have to say about their parameters."""
     from pipeline.engine.session import resolve
 
-    chosen = params["translators"] | params["paired"] | params["scorers"] | params["cells"]
+    chosen = params["translators"] | params["paired"] | params["scorers"] | params["samplers"] | params["cells"]
     devices, found = block(params, "device", DeviceSettings).devices, []
     for name, module in [(name, method_module(name)) for name, listed in chosen.items() if listed]:
         if not hasattr(module, "build"):

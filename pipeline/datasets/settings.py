@@ -1,4 +1,5 @@
-"""Which data sets are the source, the target and the aligned pairs: the blocks of params.yaml that are called so."""
+"""Which data sets are the source, the target, the aligned pairs, the clips, the scans and the digits: the blocks of params.yaml
+that are called so."""
 
 from typing import Annotated, Any, Literal
 
@@ -77,3 +78,34 @@ class ClipSettings(Parameters):
     def options(self) -> dict[str, Any]:
         """What the reader is told."""
         return {"inside": self.inside, "dev_share": 0.0, "val_sequences": self.held_out}
+
+
+class ScanSettings(Parameters):
+    """Pictures of one kind at data/raw/NAME, each with a category. Normal ones of train are learnt from, but for the last
+    share, which with train's abnormal ones is what settings are chosen on."""
+
+    name: str = "world_scans"
+    layout: Literal["npz", "idx"] = "npz"
+    normal: int = 0  # the category of normal pictures; all others are abnormal
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2  # last share of train's normal ones
+    judged: Literal["val", "test"] = "test"  # the split that is scored in the end
+    size: Annotated[int, Field(ge=8, le=512)] = 64  # pixels a side that they are brought to
+    inside: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """What the reader is told."""
+        return {"inside": self.inside, "dev_share": 0.0}
+
+
+class DigitSettings(Parameters):
+    """Small pictures at data/raw/NAME whose codes are learnt, each with a category; train is used whole."""
+
+    name: str = "world_digits"
+    layout: Literal["npz", "idx"] = "npz"
+    judged: Literal["val", "test"] = "test"  # the split whose codes are scored
+    size: Annotated[int, Field(ge=8, le=512)] = 28  # pixels a side that they are brought to
+    inside: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """What the reader is told."""
+        return {"inside": self.inside, "dev_share": 0.0}

@@ -26,6 +26,7 @@ class Batch:
     flow_valid: Tensor | None = None  # bool N1HW
     flow_back: Tensor | None = None
     flow_back_valid: Tensor | None = None
+    category: Tensor | None = None  # int64 N, of single pictures, where their meta was read and tells it
     inside: Tensor | None = None  # bool N1HW, False where a crop reached beyond the picture; None: nowhere
 
     def __len__(self) -> int:
@@ -39,6 +40,8 @@ def collate(samples: Sequence[Sample], domain: str, positions: np.ndarray, devic
         if getattr(samples[0], part) is not None:
             pictures = _stack([getattr(sample, part) for sample in samples], device)
             setattr(batch, part, pictures.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1))
+    if "category" in samples[0].meta:
+        batch.category = torch.tensor([sample.meta["category"] for sample in samples], device=device)
     if samples[0].label is not None:
         batch.label = _stack([sample.label for sample in samples], device).long()
     if samples[0].instance is not None:

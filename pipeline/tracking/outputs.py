@@ -34,6 +34,8 @@ KINDS = {
     "shard_target": Kind("shard_target@{set}", "data/shards/{set}/set.json"),
     "shard_pairs": Kind("shard_pairs@{set}", "data/shards/{set}/set.json"),
     "shard_clips": Kind("shard_clips@{set}", "data/shards/{set}/set.json"),
+    "shard_scans": Kind("shard_scans@{set}", "data/shards/{set}/set.json"),
+    "shard_digits": Kind("shard_digits@{set}", "data/shards/{set}/set.json"),
     "shard_sequences": Kind("shard_sequences@{name}", "data/shards/sequences_{name}/set.json"),
     "train": Kind(
         "train_{translator}@{seed}",
@@ -183,7 +185,8 @@ def cells(params: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "shard_source", {}
     yield from (("shard_target", {"set": name}) for name in params.get("target_sets") or [])
     yield from (("shard_pairs", {"set": name}) for name in params.get("shard_pairs") or [])
-    yield from (("shard_clips", {"set": name}) for name in params.get("clip_sets") or [])
+    for stage, sets in (("shard_clips", "clip_sets"), ("shard_scans", "scan_sets"), ("shard_digits", "digit_sets")):
+        yield from ((stage, {"set": name}) for name in params.get(sets) or [])
     yield from (("shard_sequences", {"name": name}) for name in sequences)
     for translator, own_seeds in (params.get("translators") or {}).items():
         for cell in ({"translator": translator, "seed": seed} for seed in own_seeds or []):

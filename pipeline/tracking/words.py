@@ -23,7 +23,10 @@ _LAST = (
     "shard_pairs",
     "paired",
     "clip_sets",
+    "scan_sets",
     "scorers",
+    "digit_sets",
+    "samplers",
     "world",
 )
 
