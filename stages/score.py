@@ -7,7 +7,7 @@ python -m stages.score --model DIR --dataset ucsd_ped --root PATH --clips 7-12 -
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.datasets.settings import ClipSettings
 from pipeline.engine.settings import DeviceSettings
@@ -77,17 +77,25 @@ def score_model(given: Arguments) -> None:
 
 def read_clips(model: Any, given: Arguments) -> Iterator[Any]:
     """The samples of the chosen test clips, made as the shards were that the model was trained on."""
-    from pipeline.clips import masks, moments, moving
+    from pipeline.clips import as_clips, masks, moments, moving
     from pipeline.datasets import open_dataset
     from pipeline.farneback import FlowSettings
     from pipeline.files import progress
     from pipeline.shards.resize import resize
 
+    layouts = get_args(ClipSettings.model_fields["layout"].annotation)
+    if given.dataset not in layouts:
+        raise UserError(f"--dataset {given.dataset}: clips come as {' or '.join(layouts)}")
     dataset = open_dataset(given.dataset, given.root, dev_share=0.0)
+    dataset = as_clips(dataset) if given.dataset == "sequences" else dataset
     wanted = clip_numbers(given.clips)
-    items = [item for item in dataset.items("test") if not wanted or _number(item.sequence) in wanted]
+    items = [
+        item
+        for item in dataset.items("test" if given.dataset == "ucsd_ped" else None)
+        if not wanted or _number(item.sequence) in wanted
+    ]
     if absent := sorted(wanted - {_number(item.sequence) for item in items}):
-        raise UserError(f"{dataset.where} has no test clip {', '.join(map(str, absent))}; see --clips")
+        raise UserError(f"{dataset.where} has no clip {', '.join(map(str, absent))}; see --clips")
     flow, size = FlowSettings(**model.params["flow"]), model.module.size(model)
     for moment in progress(moments(items, dataset.where), f"score {given.dataset}"):
         yield resize(moving(dataset.read, flow, masks(items), moment), *size)
@@ -114,7 +122,7 @@ if __name__ == "__main__":
     made.add_argument("scorer", nargs="?")
     made.add_argument("seed", nargs="?", type=int)
     made.add_argument("--model", help="model directory of a scorer")
-    made.add_argument("--dataset", help="ucsd_ped")
+    made.add_argument("--dataset", help="ucsd_ped or sequences")
     made.add_argument("--root", help="folder or archive with the data set")
     made.add_argument("--clips", help="numbers of test clips, such as 7-12 or 1,3; all without it")
     made.add_argument("--out", help="JSON file to write")

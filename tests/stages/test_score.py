@@ -48,7 +48,23 @@ def test_a_model_scores_any_clips_as_the_stage_did(scored: Path) -> None:
     for ours, stored in zip(one["scores"], theirs, strict=True):  # shards hold JPEG and flow in steps of 1/64 pixel
         assert ours["score"] == pytest.approx(stored["score"], rel=0.1)
     assert one["clips"] == 1 and {"auc_frame", "eer_frame", "auc_pixel", "auc_frame_per_video"} <= set(one)
-    for clips, words in (("2-9", "has no test clip 3, 4, 5, 6, 7, 8, 9"), ("two", "write it as 7-12"), ("3-1", "7-12")):
+    ended = run_here(
+        scored,
+        "score",
+        *asked[:2],
+        "--dataset",
+        "sequences",
+        "--root",
+        "data/raw/world_anomaly",
+        "--clips",
+        "2",
+        "--out",
+        "drives.json",
+    )
+    drives = json.loads((scored / "drives.json").read_text())
+    assert drives["auc_frame"] is None and {row["clip"] for row in drives["scores"]} == {"Test_Test002", "Test_Test002_gt", "Train_Train002"}  # fmt: skip
+    assert "clips come as ucsd_ped or sequences" in run_here(scored, "score", *asked[:2], "--dataset", "idx", "--root", ".", "--out", "no.json").sentence  # fmt: skip
+    for clips, words in (("2-9", "has no clip 3, 4, 5, 6, 7, 8, 9"), ("two", "write it as 7-12"), ("3-1", "7-12")):
         ended = run_here(scored, "score", *asked, "--clips", clips, "--out", "no.json")
         assert words in ended.sentence
     assert "--root, --out" in run_here(scored, "score", "--model", model, "--dataset", "ucsd_ped").sentence
