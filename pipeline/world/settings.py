@@ -18,12 +18,12 @@ class Sequences(BaseModel):
 
 
 class Anomaly(BaseModel):
-    """Clips of a fixed camera: normal ones for training; in every test clip a vehicle comes into view."""
+    """Clips of a fixed camera: normal ones for training; in the tests three kinds of abnormal ones take turns."""
 
     model_config = ConfigDict(extra="forbid")
 
     train: Annotated[int, Field(strict=True, ge=0, le=999)] = 4  # clips
-    test: Annotated[int, Field(strict=True, ge=0, le=999)] = 4
+    test: Annotated[int, Field(strict=True, ge=0, le=999)] = 6
     length: Annotated[int, Field(strict=True, ge=2, le=999)] = 40  # frames a clip
 
 

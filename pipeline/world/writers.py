@@ -7,7 +7,7 @@
 | perfect | RGB/ alone: the scenes of `source` in the target's look, under the same names |
 | sequences | DOMAIN/DRIVE/{RGB,GT/LABELS,Depth,flow,flow_back}/FRAME.png; see `_sequence_frame` |
 | night | day/NAME.png and night/NAME.png: one street of the target by day and after dark |
-| anomaly | UCSD Ped, in PNG: Train/TrainNNN/, Test/TestNNN/ (grey), Test/TestNNN_gt/ (0 and 255), Test/world.m |
+| anomaly | UCSD Ped, in PNG: Train/TrainNNN/, Test/TestNNN/ (grey), Test/TestNNN_gt/ (0, 255), Test/world.m; see `_clip_frame` |
 | scans | arrays in scans.npz, as MedMNIST: {train,test}_images (grey), _labels (1: abnormal), _masks (of lesions, 0 and 1) |
 | digits | arrays in digits.npz: {train,test}_images (grey), _labels (the digit), _factors (slant, width) |
 
@@ -27,7 +27,8 @@ from pipeline.files import UserError, atomic_dir, encode_png, map_items, progres
 from pipeline.sample import encode_depth, encode_flow
 from pipeline.world.digits import copies
 from pipeline.world.frame import Frame, render, stream
-from pipeline.world.materials import BICYCLE, FENCE, PERSON, RIDER
+from pipeline.world.knobs import ABNORMAL
+from pipeline.world.materials import BICYCLE, FENCE, PERSON
 from pipeline.world.scans import scan
 from pipeline.world.settings import WorldSettings
 
@@ -187,27 +188,37 @@ def _write_anomaly(root: Path, settings: WorldSettings) -> None:
         for clip in range(1, count + 1):
             _folders(root / split, f"{split}{clip:03d}", *([f"Test{clip:03d}_gt"] if split == "Test" else []))
         abnormal = _map(partial(_clip_frame, root, settings), moments, settings, f"anomaly {split}")
-    frames = [
-        [t for (_, c, t), bad in zip(moments, abnormal, strict=True) if bad and c == clip + 1] for clip in range(count)
-    ]
-    lines = [
-        f"TestVideoFile{{end+1}}.gt_frame = [{f[0]}:{f[-1]}];" if f else "TestVideoFile{end+1}.gt_frame = [];"
-        for f in frames
-    ]
+    found: dict[int, list[int]] = {clip: [] for clip in range(1, count + 1)}
+    for (_, clip, number), bad in zip(moments, abnormal, strict=True):
+        found[clip] += [number] * bad
+    lines = [f"TestVideoFile{{end+1}}.gt_frame = [{_intervals(frames)}];" for frames in found.values()]
     (root / "Test" / "world.m").write_text("\n".join(["TestVideoFile = {};", *lines, ""]))
 
 
+def _intervals(frames: list[int]) -> str:
+    """[3, 4, 5, 9] -> 3:5, 9:9"""
+    first = [n for n in frames if n - 1 not in frames]
+    last = [n for n in frames if n + 1 not in frames]
+    return ", ".join(f"{a}:{b}" for a, b in zip(first, last, strict=True))
+
+
 def _clip_frame(root: Path, settings: WorldSettings, moment: tuple[str, int, int]) -> bool:
-    """One frame of a clip, with its mask if it is a test; True where something abnormal is seen."""
+    """One frame of a clip, with its mask if it is a test; True where something abnormal is seen.
+
+    All clips show one street. In the tests the kinds of `knobs.ABNORMAL` take turns; about half of the way a car comes into view or a person steps onto the road.
+    """
     cv2.setNumThreads(1)
-    split, clip, t = moment
-    domain, first = ("walkway_disturbed", "tests") if split == "Test" else ("walkway", "clips")
-    frame = render(settings.seed, domain, FIRST[first] + clip, settings.size, t, flow=False)
-    _put(root / split / f"{split}{clip:03d}" / f"{t:03d}.png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
-    abnormal = frame.label >= RIDER
+    split, clip, number = moment
+    domain, index, t = "watched", FIRST["clips"] + clip, number - 1
     if split == "Test":
-        _put(root / split / f"Test{clip:03d}_gt" / f"{t:03d}.png", abnormal.astype(np.uint8) * 255)
-    return bool(abnormal.any())
+        domain, index = f"watched_{ABNORMAL[(clip - 1) % len(ABNORMAL)]}", FIRST["tests"] + clip
+        share = stream(settings.seed, domain, index, "entry").uniform(0.4, 0.6)
+        t -= max(1, int(share * settings.anomaly.length))
+    frame = render(settings.seed, domain, index, settings.size, t, flow=False)
+    _put(root / split / f"{split}{clip:03d}" / f"{number:03d}.png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
+    if split == "Test":
+        _put(root / split / f"Test{clip:03d}_gt" / f"{number:03d}.png", frame.abnormal.astype(np.uint8) * 255)
+    return bool(frame.abnormal.any())
 
 
 def _write_scans(root: Path, settings: WorldSettings) -> None:
