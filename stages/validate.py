@@ -272,6 +272,8 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
             shared, *own = module.BLOCKS
             found += _check_batch(f"{name}.train" if own else shared, resolved[shared]["batch"], devices)
             found += module.check(resolved) if hasattr(module, "check") else []
+            if "scans" in module.DOMAINS:
+                found += _check_scan_size(name, resolved[shared]["crop"], block(params, "scans", ScanSettings).size)
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 
 
@@ -279,6 +281,16 @@ def _check_batch(place: str, batch: int, devices: int) -> list[str]:
     if batch % devices == 0:
         return []
     return [f"params.yaml: {place}.batch is {batch}, which device.devices, {devices}, cannot share; choose a multiple"]
+
+
+def _check_scan_size(name: str, crop: list[int], size: int) -> list[str]:
+    """Scans are judged whole."""
+    if crop == [size, size]:
+        return []
+    return [
+        f"params.yaml: {name} judges scans of {crop[0]} x {crop[1]} pixels, and scans.size is {size}; "
+        f"set {name}.train.crop to [{size}, {size}], or scans.size"
+    ]
 
 
 def _names(values: Any) -> bool:

@@ -90,7 +90,7 @@ class ScanSettings(Parameters):
     layout: Literal["npz", "idx"] = "npz"
     normal: int = 0  # the category of normal pictures; all others are abnormal
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2  # last share of train's normal ones
-    judged: Literal["val", "test"] = "test"  # the split that is scored in the end
+    judged: Literal["dev", "val", "test"] = "test"  # the split that is scored; dev while settings are chosen
     size: Annotated[int, Field(ge=8, le=512)] = 64  # pixels a side that they are brought to
     inside: str = ""
 

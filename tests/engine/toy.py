@@ -51,6 +51,11 @@ TOY: dict[str, Any] = {
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "flow_anomaly": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3},
+    "anogan": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "search_steps": 3, "restarts": 2},
+    "f_anogan": {
+        "latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "critic_steps": 2, "gan_share": 0.5,
+    },
+    "egbad": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "hidden": 8},
     "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
@@ -103,7 +108,7 @@ METHODS = [name for name in method_names() if hasattr(method_module(name), "buil
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The resolved parameters of a method."""
     default = read_yaml(ROOT / "presets/default.yaml")
-    for name_of_one in ("cyclegan", "flow_anomaly"):
+    for name_of_one in ("cyclegan", "flow_anomaly", "anogan", "f_anogan", "egbad"):
         default[name_of_one]["train"] = {}  # toys of one batch size
     return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
 
