@@ -17,7 +17,14 @@ from typing import Any
 
 from pipeline.datasets import LAYOUTS, open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
-from pipeline.datasets.settings import ClipSettings, PairSettings, SourceSettings, TargetSettings
+from pipeline.datasets.settings import (
+    ClipSettings,
+    DigitSettings,
+    PairSettings,
+    ScanSettings,
+    SourceSettings,
+    TargetSettings,
+)
 from pipeline.datasets.source import open_source
 from pipeline.files import UserError, atomic_dir, progress
 from pipeline.params import block, load
@@ -68,6 +75,9 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return "pairs", pairs.options()
     if name == clips.name:
         return clips.layout, clips.options()
+    for stills in (block(params, "scans", ScanSettings), block(params, "digits", DigitSettings)):
+        if name == stills.name:
+            return stills.layout, stills.options()
     if name in _listed(params, "sequences"):
         return "sequences", {"dev_share": 0.0}
     if name in _listed(params, "flow_pairs"):
@@ -77,8 +87,8 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name in CALLED_OTHERWISE:
         return CALLED_OTHERWISE[name]
     raise UserError(
-        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, clips, sequences "
-        f"or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
+        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, clips, scans, digits, "
+        f"sequences or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
     )
 
 
