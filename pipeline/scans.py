@@ -99,7 +99,7 @@ def calibrate(judge: Judge, nets: nn.ModuleDict, params: dict[str, Any], dev: Sh
 
 def usual_most(values: ArrayLike) -> float:
     """What one in a hundred of these values exceeds."""
-    return float(np.quantile(values, 0.99))
+    return float(np.quantile(np.asarray(values), 0.99))
 
 
 def describe(model: Any) -> dict[str, Any]:

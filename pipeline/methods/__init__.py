@@ -3,8 +3,8 @@
 ABILITY             "translator", "rival" (a translator of a few lines, without training), "segmenter" or "scorer"
 ADVERSARIAL         optional: True for a segmenter whose last snapshots are kept and scored beside the last one
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
-DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", each with the parts it reads
-HELD_OUT            optional: sets that `calibrate` is given when the training has ended, such as "clips_held_out"
+DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", "scans", each with the parts it reads
+HELD_OUT            optional: sets that `calibrate` is given when the training has ended, such as "clips_held_out", "scans_dev"
 MODELS              optional: models of those of its BLOCKS that are no method's, such as "flow"
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
 Settings            the model of its own block, if it has one
@@ -15,6 +15,8 @@ orders(params, sets, seed)     optional: domain -> an Order (pipeline/shards/ord
 sides(params)       of pairs: the part that is given, and the part that is drawn from it
 calibrate(nets, params, sets)  of a scorer: constants, from data that it was not trained on, into its exported nets
 differences(nets, params, clips), fusion(nets, params)   of a scorer of clips; see flow_anomaly.py
+judge(nets, params, image)     of a scorer of scans: a Judged; see pipeline/scans.py
+describe(model)     of a scorer: what a result says of its model
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """
 

@@ -96,7 +96,8 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 def judge(nets: nn.ModuleDict, params: dict[str, Any], image: Tensor) -> Judged:
     """The nearest picture that G draws, by the search, and the scores."""
     own = Settings(**params["anogan"])
-    G, D, x = nets["G"], nets["D"], planes(image, own.channels)
+    G, x = nets["G"], planes(image, own.channels)
+    D: Any = nets["D"]
     with torch.no_grad():
         features = D.with_features(x)[1]
         starts = codes(0, "anogan search", np.arange(own.restarts), own.latent, x)
@@ -112,11 +113,12 @@ def judge(nets: nn.ModuleDict, params: dict[str, Any], image: Tensor) -> Judged:
 def search(nets: nn.ModuleDict, own: Settings, x: Tensor, features: Tensor, start: Tensor) -> Tensor:
     """The codes N latent of pictures N C H W with these features of D, by gradient from the code `start`."""
     z = start.repeat(len(x), 1).requires_grad_()
+    D: Any = nets["D"]
     adam = Adam([z], own.search_lr)
     with torch.enable_grad():
         for _ in range(own.search_steps):
             drawn = nets["G"](z)
-            losses = anogan_score(x, drawn, features, nets["D"].with_features(drawn)[1], own.feature_weight)
+            losses = anogan_score(x, drawn, features, D.with_features(drawn)[1], own.feature_weight)
             (z.grad,) = torch.autograd.grad(losses.sum(), [z])
             adam.step()
     return z.detach()

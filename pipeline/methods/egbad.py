@@ -99,7 +99,8 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 def judge(nets: nn.ModuleDict, params: dict[str, Any], image: Tensor) -> Judged:
     """The picture that G draws from E's code, and the scores."""
     own = Settings(**params["egbad"])
-    x, D = planes(image, own.channels), nets["D"]
+    x = planes(image, own.channels)
+    D: Any = nets["D"]
     found = nets["E"](x)
     drawn = nets["G"](found)
     features = (D.with_features(one, found)[1] for one in (x, drawn))

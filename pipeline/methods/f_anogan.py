@@ -99,7 +99,8 @@ class FAnoGAN:
     def _encoder(self, x: Tensor, due: bool) -> Update:
         if not due:
             return Update("encoder", dict.fromkeys(("residual", "features"), x.new_zeros(())), due)
-        D, drawn = self.nets["D"], self.nets["G"](self.nets["E"](x))
+        D: Any = self.nets["D"]
+        drawn = self.nets["G"](self.nets["E"](x))
         with torch.no_grad():
             features = D.with_features(x)[1]
         residual, discrimination = fanogan_terms(x, drawn, features, D.with_features(drawn)[1])
@@ -138,7 +139,8 @@ def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
 def judge(nets: nn.ModuleDict, params: dict[str, Any], image: Tensor) -> Judged:
     """The picture that G draws from E's code, and the scores."""
     own = Settings(**params["f_anogan"])
-    x, D = planes(image, own.channels), nets["D"]
+    x = planes(image, own.channels)
+    D: Any = nets["D"]
     drawn = nets["G"](nets["E"](x))
     residual, discrimination = fanogan_terms(x, drawn, D.with_features(x)[1], D.with_features(drawn)[1])
     return Judged(residual + own.kappa * discrimination, residual, discrimination, drawn)

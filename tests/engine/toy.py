@@ -54,6 +54,7 @@ TOY: dict[str, Any] = {
     "anogan": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "search_steps": 3, "restarts": 2},
     "f_anogan": {
         "latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "critic_steps": 2, "gan_share": 0.5,
+        "penalty": 10.0, "kappa": 1.0, "encoder_lr": 1e-3,
     },
     "egbad": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "hidden": 8},
     "cogan": {"latent": 4},
