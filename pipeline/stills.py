@@ -13,9 +13,10 @@ from pipeline.sample import present
 
 
 def scan_samples(scans: ScanSettings, raw: Path, name: str) -> Made[Item]:
-    """The set `scans_train`, `scans_dev` or `scans_judged`: normal scans to learn from, scans of both kinds to choose settings on, those that are judged.
+    """The set `scans_train`, `scans_dev` or `scans_judged`: normal scans to learn from, scans of both kinds to choose
+    settings on, and those that are judged; where that is dev (scans.judged), they are those of `scans_dev` once more.
 
-    Where dev is judged (scans.judged), `scans_judged` holds what `scans_dev` holds. The meta of each says whether it is `abnormal`. Raises UserError where categories or one of the two kinds are missing.
+    The meta of each says whether it is `abnormal`. Raises UserError where categories or one of the two kinds are missing.
     """
     dataset = open_dataset(scans.layout, raw / scans.name, **scans.options())
     if name == "scans_judged" and scans.judged != "dev":
