@@ -46,11 +46,12 @@ def read_clips(model: Any, given: Arguments) -> Iterator[Any]:
     from pipeline.files import progress
     from pipeline.shards.resize import resize
 
-    dataset, split = open_dataset(given.dataset, given.root, dev_share=0.0), "test"
-    if given.dataset == "sequences":
-        dataset, split = as_clips(dataset), None
+    dataset, drives = open_dataset(given.dataset, given.root, dev_share=0.0), given.dataset == "sequences"
+    dataset = as_clips(dataset) if drives else dataset
     wanted = clip_numbers(given.clips)
-    items = [item for item in dataset.items(split) if not wanted or _number(item.sequence) in wanted]
+    items = [
+        item for item in dataset.items(None if drives else "test") if not wanted or _number(item.sequence) in wanted
+    ]
     if absent := sorted(wanted - {_number(item.sequence) for item in items}):
         raise UserError(f"{dataset.where} has no clip {', '.join(map(str, absent))}; see --clips")
     flow, size = FlowSettings(**model.params["flow"]), model.module.size(model)
