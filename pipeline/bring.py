@@ -17,7 +17,14 @@ from typing import Any
 
 from pipeline.datasets import LAYOUTS, open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
-from pipeline.datasets.settings import ClipSettings, PairSettings, SourceSettings, TargetSettings
+from pipeline.datasets.settings import (
+    ClipSettings,
+    DigitSettings,
+    PairSettings,
+    ScanSettings,
+    SourceSettings,
+    TargetSettings,
+)
 from pipeline.datasets.source import open_source
 from pipeline.files import UserError, atomic_dir, progress
 from pipeline.params import block, load
@@ -66,8 +73,10 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return target.layout, target.options()
     if name == pairs.name:
         return "pairs", pairs.options()
-    if name == clips.name:
-        return clips.layout, clips.options()
+    scans, digits = block(params, "scans", ScanSettings), block(params, "digits", DigitSettings)
+    for known in (clips, scans, digits):
+        if name == known.name:
+            return known.layout, known.options()
     if name in _listed(params, "sequences"):
         return "sequences", {"dev_share": 0.0}
     if name in _listed(params, "flow_pairs"):
@@ -77,8 +86,8 @@ def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if name in CALLED_OTHERWISE:
         return CALLED_OTHERWISE[name]
     raise UserError(
-        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, clips, sequences "
-        f"or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
+        f"the layout of '{name}' is not known: name it in params.yaml under source, target, pairs, clips, scans, "
+        f"digits, sequences or flow_pairs, or call it {', '.join(sorted([*LAYOUTS, *CALLED_OTHERWISE]))}"
     )
 
 
@@ -107,8 +116,7 @@ def find(name: str) -> Path:
 
 
 def bring_missing(params: dict[str, Any]) -> None:
-    """Bring the source, the target and, where they are used, the pairs and clips of params.yaml that are not there; say so where
-    one cannot be found."""
+    """Bring the data sets that params.yaml uses and that are not there; say so where one cannot be found."""
     for name in dict.fromkeys(_used(params)):
         if name in made_here(params) or (RAW / name).exists():
             continue

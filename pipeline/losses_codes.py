@@ -81,6 +81,14 @@ def gradient_penalty(
     return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def anogan_terms(
+    image: torch.Tensor, drawn: torch.Tensor, features: torch.Tensor, drawn_features: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(sum |x - G(z)|, sum |f(x) - f(G(z))|) of each picture -> N, N. Arguments as anogan_score's."""
+    residual = (image - drawn).abs().flatten(1).sum(1)
+    return residual, (features - drawn_features).abs().flatten(1).sum(1)
+
+
 def anogan_score(
     image: torch.Tensor, drawn: torch.Tensor, features: torch.Tensor, drawn_features: torch.Tensor, weight: float = 0.1
 ) -> torch.Tensor:
@@ -92,9 +100,16 @@ def anogan_score(
     Args:
         image, drawn: N C H W. features, drawn_features: N and any shape, of the discriminator in eval mode.
     """
-    residual = (image - drawn).abs().flatten(1).sum(1)
-    discrimination = (features - drawn_features).abs().flatten(1).sum(1)
+    residual, discrimination = anogan_terms(image, drawn, features, drawn_features)
     return (1 - weight) * residual + weight * discrimination
+
+
+def fanogan_terms(
+    image: torch.Tensor, drawn: torch.Tensor, features: torch.Tensor, drawn_features: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean (x - G(E(x)))^2, mean (f(x) - f(G(E(x))))^2) of each picture -> N, N. Arguments as anogan_score's."""
+    residual = (image - drawn).square().flatten(1).mean(1)
+    return residual, (features - drawn_features).square().flatten(1).mean(1)
 
 
 def fanogan_score(
@@ -104,5 +119,5 @@ def fanogan_score(
 
     Means where AnoGAN has sums. The anomaly score; its mean over the batch is the encoder's loss. Shapes as anogan_score's.
     """
-    residual = (image - drawn).square().flatten(1).mean(1)
-    return residual + kappa * (features - drawn_features).square().flatten(1).mean(1)
+    residual, discrimination = fanogan_terms(image, drawn, features, drawn_features)
+    return residual + kappa * discrimination

@@ -13,14 +13,15 @@ from pipeline.sample import present
 
 
 def scan_samples(scans: ScanSettings, raw: Path, name: str) -> Made[Item]:
-    """The set `scans_train`, `scans_dev` or `scans_judged`: normal scans to learn from, scans of both kinds to choose settings on, those that are judged.
+    """The set `scans_train`, `scans_dev` or `scans_judged`: normal scans to learn from, scans of both kinds to choose
+    settings on, and those that are judged; where that is dev (scans.judged), they are those of `scans_dev` once more.
 
     The meta of each says whether it is `abnormal`. Raises UserError where categories or one of the two kinds are missing.
     """
     dataset = open_dataset(scans.layout, raw / scans.name, **scans.options())
-    if name == "scans_judged":
-        return _made(dataset, told(_of(dataset, scans.judged), scans.normal, dataset.where), scans.judged)
-    items = told(_of(dataset, "train"), scans.normal, dataset.where)
+    if name == "scans_judged" and scans.judged != "dev":
+        return _made(dataset, told(dataset.items(scans.judged), scans.normal, dataset.where), scans.judged)
+    items = told(dataset.items("train"), scans.normal, dataset.where)
     normal = [item for item in items if not item.meta["abnormal"]]
     if len(normal) < 2:
         held = sorted({item.meta["category"] for item in items})
@@ -38,7 +39,7 @@ def digit_samples(digits: DigitSettings, raw: Path, name: str) -> Made[Item]:
     """The set `digits_train` or `digits_judged`."""
     dataset = open_dataset(digits.layout, raw / digits.name, **digits.options())
     split = digits.judged if name == "digits_judged" else "train"
-    return _made(dataset, _of(dataset, split), split)
+    return _made(dataset, dataset.items(split), split)
 
 
 def told(items: Sequence[Item], normal: int, where: str) -> list[Item]:
@@ -50,13 +51,6 @@ def told(items: Sequence[Item], normal: int, where: str) -> list[Item]:
 
 def _abnormal(item: Item, found: bool) -> Item:
     return replace(item, meta={**item.meta, "abnormal": found})
-
-
-def _of(dataset: Dataset, split: str) -> Sequence[Item]:
-    if items := dataset.items(split):
-        return items
-    counts = ", ".join(f"{name} {count}" for name, count in dataset.counts().items())
-    raise UserError(f"{dataset.where} has no {split}; it holds {counts}")
 
 
 def _made(dataset: Dataset, items: Sequence[Item], split: str) -> Made[Item]:

@@ -1,21 +1,22 @@
-"""Score a method that looks for anomalies, as a stage, or any such model on any clips in a known layout:
+"""Score a method that looks for anomalies, as a stage, or any such model on any clips or scans in a known layout:
 
 python -m stages.score flow_anomaly 0
 python -m stages.score --model DIR --dataset ucsd_ped --root PATH --clips 7-12 --out FILE.json
+python -m stages.score --model DIR --dataset npz --root PATH --split test --normal 0 --out FILE.json
 """
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from pipeline.datasets.settings import ClipSettings
+from pipeline.datasets.settings import ClipSettings, ScanSettings
 from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError
 from pipeline.params import block, load
+from stages import score_clips, score_scans
 from stages.common import Arguments, parser, run
 
-SHOWN = ("auc_frame", "eer_frame", "auc_pixel", "auc_frame_per_video")
+KINDS = {"clips": score_clips, "scans": score_scans}  # domain of a scorer -> how what it looks at is read and judged
 
 
 def main(given: Arguments) -> None:
@@ -28,37 +29,39 @@ def main(given: Arguments) -> None:
 
 
 def score_cell(name: str, seed: int, params: dict[str, Any]) -> None:
-    """The stage: scores.json, what DVC shows as metrics, and sheets to look at."""
-    from pipeline.clip_scoring import figures, judge_clips, keep
-    from pipeline.clip_sheets import sheet
+    """The stage: scores.json, what DVC shows as metrics, sheets to look at, and what it cost."""
+    from pipeline.costs import Cost, process_peak_mb, write_cost
     from pipeline.engine.model import load_model
-    from pipeline.files import atomic_dir, encode_jpeg, progress, write_atomic, write_json
-    from pipeline.shards.index import ShardSet
+    from pipeline.files import atomic_dir, write_json
 
-    test, dataset = ShardSet.open("data/shards/clips_test"), block(params, "clips", ClipSettings).name
     model = load_model(f"models/scorers/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
-    parts = [part for part in ("image", "flow", "label", "meta") if part in test.parts]
-    samples = (test.read(i, parts) for i in progress(range(len(test)), f"score {name}"))
-    kept = []
+    domain, kind = kind_of(model)
+    data = block(params, "clips", ClipSettings) if domain == "clips" else block(params, "scans", ScanSettings)
     with atomic_dir(Path(f"results/score/{name}/{seed}")) as folder:
-        for clip in judge_clips(model, samples):
-            kept.append(keep(clip))
-            write_atomic(folder / "sheets" / f"{clip.name}.jpg", encode_jpeg(sheet(model, clip, test), 88))
+        split, found, seconds = kind.score_set(model, folder)
         row = {
             "scorer": name,
             "seed": seed,
-            "dataset": dataset,
-            "split": test.split,
+            "dataset": data.name,
+            "split": split,
             **model.module.describe(model),
-            **figures(kept),
+            **found,
         }
         write_json(folder / "scores.json", row)
-    write_json(Path(f"results/metrics/{name}/{seed}.json"), {k: round(row[k], 4) for k in SHOWN if row[k] is not None})
+    shown = {key: round(row[key], 4) for key in kind.SHOWN if row[key] is not None}
+    write_json(Path(f"results/metrics/{name}/{seed}.json"), shown)
+    cost, device = Cost(seconds=seconds, peak_mb=process_peak_mb()), next(model.nets.parameters()).device.type
+    path = Path(f"results/costs/score/{name}/{seed}.json")
+    write_cost(path, f"score_{name}@{seed}", name, seed, cost, device, len(row["scores"]))
+
+
+def kind_of(model: Any) -> tuple[str, ModuleType]:
+    """The domain that a scorer looks at, and how that is read and judged."""
+    return next((domain, kind) for domain, kind in KINDS.items() if domain in model.module.DOMAINS)
 
 
 def score_model(given: Arguments) -> None:
-    """Any trained scorer on any clips."""
-    from pipeline.clip_scoring import figures, judge_clips, keep
+    """Any trained scorer on any clips or scans."""
     from pipeline.engine.model import load_model
     from pipeline.files import write_json
 
@@ -67,46 +70,23 @@ def score_model(given: Arguments) -> None:
     model = load_model(given.model)
     if model.module.ABILITY != "scorer":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it scores no anomalies")
-    found = figures([keep(clip) for clip in judge_clips(model, read_clips(model, given))])
+    domain, kind = kind_of(model)
+    check_options(given, f"{given.model} ({model.name})", domain, kind)
+    counted, found = kind.score_data(model, given)
     write_json(given.out, {"dataset": given.dataset, "scorer": model.name, **model.module.describe(model), **found})
-    said = ", ".join(f"{name} {found[name]:.4f}" for name in SHOWN if found[name] is not None)
-    print(
-        f"{given.dataset}: {found['frames']} frames of {found['clips']} clips: {said or 'no labels'}; see {given.out}"
-    )
+    said = ", ".join(f"{name} {found[name]:.4f}" for name in kind.SHOWN if found[name] is not None)
+    print(f"{given.dataset}: {counted}: {said or 'no labels'}; see {given.out}")
 
 
-def read_clips(model: Any, given: Arguments) -> Iterator[Any]:
-    """The samples of the chosen test clips, made as the shards were that the model was trained on."""
-    from pipeline.clips import masks, moments, moving
-    from pipeline.datasets import open_dataset
-    from pipeline.farneback import FlowSettings
-    from pipeline.files import progress
-    from pipeline.shards.resize import resize
-
-    dataset = open_dataset(given.dataset, given.root, dev_share=0.0)
-    wanted = clip_numbers(given.clips)
-    items = [item for item in dataset.items("test") if not wanted or _number(item.sequence) in wanted]
-    if absent := sorted(wanted - {_number(item.sequence) for item in items}):
-        raise UserError(f"{dataset.where} has no test clip {', '.join(map(str, absent))}; see --clips")
-    flow, size = FlowSettings(**model.params["flow"]), model.module.size(model)
-    for moment in progress(moments(items, dataset.where), f"score {given.dataset}"):
-        yield resize(moving(dataset.read, flow, masks(items), moment), *size)
-
-
-def clip_numbers(text: str | None) -> set[int]:
-    """ "7-12" or "1,3,7-9" as numbers; none for all. Raises UserError for anything else."""
-    found: set[int] = set()
-    for part in text.split(",") if text else []:
-        limits = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        first, last = (int(limits[1]), int(limits[2] or limits[1])) if limits else (1, 0)
-        if first > last:
-            raise UserError(f"--clips {text}: write it as 7-12, or 1,3,7-9")
-        found |= set(range(first, last + 1))
-    return found
-
-
-def _number(sequence: str) -> int:
-    return int(re.sub(r"\D", "", sequence) or 0)
+def check_options(given: Arguments, model: str, domain: str, kind: ModuleType) -> None:
+    """UserError for a layout or an option of what this model does not look at."""
+    if given.dataset not in kind.LAYOUTS:
+        raise UserError(
+            f"{model} scores {domain}, which --dataset {given.dataset} does not hold; name {' or '.join(kind.LAYOUTS)}"
+        )
+    options = [name for other in KINDS.values() for name in other.OPTIONS if name not in kind.OPTIONS]
+    if foreign := [f"--{name}" for name in options if getattr(given, name) is not None]:
+        raise UserError(f"{model} scores {domain}, for which there is no {', '.join(foreign)}; leave that out")
 
 
 if __name__ == "__main__":
@@ -114,8 +94,10 @@ if __name__ == "__main__":
     made.add_argument("scorer", nargs="?")
     made.add_argument("seed", nargs="?", type=int)
     made.add_argument("--model", help="model directory of a scorer")
-    made.add_argument("--dataset", help="ucsd_ped")
+    made.add_argument("--dataset", help="of clips ucsd_ped or sequences; of scans npz or idx")
     made.add_argument("--root", help="folder or archive with the data set")
     made.add_argument("--clips", help="numbers of test clips, such as 7-12 or 1,3; all without it")
+    made.add_argument("--split", help="of scans: train, val or test; all but train without it")
+    made.add_argument("--normal", type=int, help="of scans: the category that is normal; without it the model's own")
     made.add_argument("--out", help="JSON file to write")
     run(main, made)

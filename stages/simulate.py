@@ -15,5 +15,5 @@ def main(given: Arguments) -> None:
 
 if __name__ == "__main__":
     made = parser(__doc__)
-    made.add_argument("part", help="source, target, perfect, sequences, night or anomaly")
+    made.add_argument("part", help="source, target, perfect, sequences, night, anomaly, scans or digits")
     run(main, made)

@@ -36,6 +36,7 @@ LISTS = (
 
 WEIGHT_FILES = ("vgg16", "resnet101", "features_file", "network_file", "lpips_alexnet")  # keys of any block
 PAIR_SETS, CLIP_SETS = list(PAIR_SPLITS), list(CLIP_SPLITS)
+WHOLE: dict[str, type[ScanSettings | DigitSettings]] = {"scans": ScanSettings, "digits": DigitSettings}
 
 
 def main(given: Arguments) -> None:
@@ -271,9 +272,10 @@ def _check_methods(params: dict[str, Any]) -> list[str]:
         else:
             shared, *own = module.BLOCKS
             found += _check_batch(f"{name}.train" if own else shared, resolved[shared]["batch"], devices)
-            if "digits" in module.DOMAINS:
-                found += _check_digits(own[-1], resolved[shared]["crop"], block(params, "digits", DigitSettings).size)
             found += module.check(resolved) if hasattr(module, "check") else []
+            for kind, model in WHOLE.items():
+                if kind in module.DOMAINS:
+                    found += _check_whole(own[-1], kind, resolved[shared]["crop"], block(params, kind, model).size)
     return list(dict.fromkeys(found))  # spigan and spigan_no_pi share a block
 
 
@@ -283,11 +285,13 @@ def _check_batch(place: str, batch: int, devices: int) -> list[str]:
     return [f"params.yaml: {place}.batch is {batch}, which device.devices, {devices}, cannot share; choose a multiple"]
 
 
-def _check_digits(place: str, crop: list[int], size: int) -> list[str]:
+def _check_whole(place: str, kind: str, crop: list[int], size: int) -> list[str]:
+    """Scans and digits are seen whole."""
     if crop == [size, size]:
         return []
     return [
-        f"params.yaml: digits.size is {size}, but {place}.train.crop is {crop}; a digit is seen whole, so make them equal"
+        f"params.yaml: {place} takes {kind} of {crop[0]} x {crop[1]} pixels, and {kind}.size is {size}; "
+        f"set {place}.train.crop to [{size}, {size}], or {kind}.size"
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stages.shard_clips import CLIP_SPLITS
-from stages.shard_stills import DIGIT_SETS
+from stages.shard_stills import DIGIT_SETS, SCAN_SETS
 from tests.commands import ROOT, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
@@ -32,9 +32,32 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
         "levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3,
         "train": {"steps": 8, "batch": 2, "crop": [32, 32], "lr": 2e-4},
     },
+    "scans": {"name": "drawn_scans", "size": 32},
+    "anogan": {
+        "latent": 4, "generator_width": 4, "discriminator_width": 4, "search_steps": 3,
+        "train": {"steps": 4, "tick": 2, "batch": 2, "crop": [32, 32], "lr": 2e-4},
+    },
     "digits": {"size": 32},
     "infogan": {"noise": 6, "width": 4, "train": {"steps": 8, "batch": 4, "crop": [32, 32], "flip": 0.0, "lr": 2e-4}},
 }  # fmt: skip
+SCANS = {"train": (8, 3), "test": (3, 4)}  # normal and abnormal ones
+
+
+def write_scans(file: Path, labels: bool = True) -> Path:
+    """Grey pictures of 40 pixels a side, the abnormal ones with a bright square, in the layout `npz`."""
+    random, arrays = np.random.RandomState(0), {}
+    for split, (normal, abnormal) in SCANS.items():
+        images = random.randint(60, 120, (normal + abnormal, 40, 40)).astype(np.uint8)
+        masks = np.zeros_like(images)
+        masks[normal:, 12:22, 8:18] = 1
+        images[masks == 1] = 250
+        arrays[f"{split}_images"] = images
+        if labels:
+            arrays |= {f"{split}_masks": masks, f"{split}_labels": np.arange(len(images)) >= normal}
+            arrays[f"{split}_labels"] = arrays[f"{split}_labels"].astype(np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **arrays)
+    return file
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +76,7 @@ def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A folder with the small world's raw data, mended labels, shards and pictures of `none`; never changed by a test."""
     folder = tmp_path_factory.mktemp("world")
     write_params(folder, tiny)
+    write_scans(folder / "data/raw/drawn_scans/scans.npz")
     commands = [
         ("validate",),
         *(("simulate", part) for part in ("source", "target", "perfect", "night", "anomaly")),
@@ -63,7 +87,7 @@ def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
     ]
     commands += [("shard_clips", name) for name in CLIP_SPLITS]
     write_digits(folder / "data/raw/world_digits/digits.npz")
-    commands += [("shard_stills", name) for name in DIGIT_SETS]
+    commands += [("shard_stills", name) for name in (*SCAN_SETS, *DIGIT_SETS)]
     for command in (*commands, ("translate", "none", "0")):
         ended = run_here(folder, *command)
         assert ended.code == 0, f"{command}\n{ended.err}"

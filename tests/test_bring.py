@@ -14,6 +14,7 @@ from pipeline.bring import bring, bring_missing
 from pipeline.files import UserError, encode_png
 from pipeline.params import read_yaml
 from tests.commands import ROOT, contents, run_apart
+from tests.conftest import write_scans
 
 PICTURE, LABEL = encode_png(np.full((8, 12, 3), 99, np.uint8)), encode_png(np.full((8, 12), 3, np.uint8))
 NAMES = [f"0001TP_{number:03d}" for number in range(4)]
@@ -139,6 +140,14 @@ def test_the_target_of_params_yaml_may_have_any_name(place, camvid, params) -> N
         bring("my_town", camvid, params)
     params["target"] |= {"name": "my_town", "layout": "camvid", "dev_share": 0.5}
     assert "train 2, dev 2, val 1" in bring("my_town", camvid, params)
+
+
+def test_scans_of_params_yaml_may_have_any_name(place, tmp_path, params) -> None:
+    file = write_scans(tmp_path / "somewhere/lungs.npz")
+    with pytest.raises(UserError, match="the layout of 'lungs' is not known"):
+        bring("lungs", file, params)
+    params["scans"] |= {"name": "lungs"}
+    assert "normal_abnormal, train 11, test 7" in bring("lungs", file, params)
 
 
 def test_what_the_parameters_do_not_use_is_said(place, camvid, params) -> None:

@@ -43,6 +43,18 @@ def test_every_frame_has_the_flow_of_its_own_clip(tmp_path: Path) -> None:
         assert np.abs(np.median(flow[0][12:-12, 12:-12], (0, 1)) - (STEP, 0)).max() < 0.5
 
 
+def test_the_end_of_every_drive_is_judged_and_what_comes_before_it_held_out(tmp_path: Path) -> None:
+    write_clips(tmp_path / "drives", {"a/left": 10, "b": 10})
+    clips = ClipSettings(name="drives", layout="sequences", held_out=0.2)
+    frames = {
+        split: [(m.item.sequence, m.item.frame) for m in clip_samples(clips, FlowSettings(), tmp_path, split).items]
+        for split in ("train", "val", "test")
+    }
+    assert frames["train"] == [("a_left", f"{n:03d}") for n in range(1, 7)] + [("b", f"{n:03d}") for n in range(1, 7)]
+    assert frames["val"] == [("a_left", "007"), ("a_left", "008"), ("b", "007"), ("b", "008")]
+    assert frames["test"] == [("a_left", "009"), ("a_left", "010"), ("b", "009"), ("b", "010")]
+
+
 def test_a_clip_of_one_frame_is_named(tmp_path: Path) -> None:
     write_clips(tmp_path / "clips", {"Train/Train001": 2, "Train/Train002": 2, "Test/Test001": 1})
     with pytest.raises(UserError, match="Test001 has a single frame"):

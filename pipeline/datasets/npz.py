@@ -3,8 +3,10 @@
 train_images   uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3);   val_images and test_images likewise, where there are
 train_labels   integers (N,) or (N, 1)                          may be left out
 train_masks    uint8 (N, H, W), 0 and 1 or 0 and 255            may be left out: the abnormal pixels
+train_factors  floating (N, J), finite                          may be left out: what a picture was drawn with
 
-The class of a picture is in its meta as `category`, whatever the integer; the mask is the label, of normal_abnormal.
+The class of a picture is in its meta as `category`, whatever the integer, and its factors as `factors`, a list; the mask
+is the label, of normal_abnormal.
 """
 
 import io
@@ -14,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +32,7 @@ KINDS = {
     "images": "uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3)",
     "labels": "integers (N,) or (N, 1)",
     "masks": "uint8 (N, H, W)",
+    "factors": "floating (N, J)",
 }
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, RuntimeError)
@@ -72,12 +75,23 @@ def _items(file: File, found: dict[str, Header], split: str) -> list[Item]:
     if arrays["image"] not in found:
         return []
     labels = load(file, f"{split}_labels").ravel() if f"{split}_labels" in found else None
+    factors = _factors(file, f"{split}_factors") if f"{split}_factors" in found else None
     items = []
     for index in range(found[arrays["image"]].shape[0]):
         files = {p: rows.Row(load, file, a, index, sizes[a]) for p, a in arrays.items() if a in sizes}
-        meta = {} if labels is None else {"category": int(labels[index])}
+        meta: dict[str, Any] = {} if labels is None else {"category": int(labels[index])}
+        meta |= {} if factors is None else {"factors": factors[index]}
         items.append(Item(safe_key(split, f"{index:05d}"), split, split, f"{index:05d}", files, meta))
     return items
+
+
+def _factors(file: File, name: str) -> list[list[float]]:
+    """The rows of an array of factors. Raises UserError where one is not finite."""
+    values = load(file, name).astype(np.float64)
+    if len(bad := np.argwhere(~np.isfinite(values))):
+        row, column = bad[0]
+        raise UserError(f"{file}:{name}[{row}] holds {values[row, column]}; factors are finite numbers, save it again")
+    return values.tolist()
 
 
 # -- the file -----------------------------------------------------------------------------------------------------
@@ -152,6 +166,8 @@ def _fits(header: Header, kind: str) -> bool:
         return False
     if kind == "labels":
         return dtype.kind in "iu" and shape[1:] in ((), (1,))
+    if kind == "factors":
+        return dtype.kind == "f" and len(shape) == 2
     channels = shape[3:] in ((), (1,), (3,)) if kind == "images" else shape[3:] == ()
     return dtype == np.uint8 and len(shape) >= 3 and channels
 

@@ -66,10 +66,11 @@ class PairSettings(Parameters):
 
 
 class ClipSettings(Parameters):
-    """Clips of a fixed camera at data/raw/NAME: normal ones to learn from, and others to be judged."""
+    """Clips at data/raw/NAME: normal ones to learn from, and others to be judged. `sequences` are drives or folders of
+    numbered frames, of which nobody says what is abnormal."""
 
     name: str = "world_anomaly"
-    layout: Literal["ucsd_ped"] = "ucsd_ped"
+    layout: Literal["ucsd_ped", "sequences"] = "ucsd_ped"
     held_out: Annotated[float, Field(gt=0, lt=1)] = (
         0.2  # share of the normal clips, whole ones: what a score is compared with
     )
@@ -77,7 +78,8 @@ class ClipSettings(Parameters):
 
     def options(self) -> dict[str, Any]:
         """What the reader is told."""
-        return {"inside": self.inside, "dev_share": 0.0, "val_sequences": self.held_out}
+        whole = {"val_sequences": self.held_out} if self.layout == "ucsd_ped" else {}
+        return {"inside": self.inside, "dev_share": 0.0, **whole}
 
 
 class ScanSettings(Parameters):
@@ -88,7 +90,7 @@ class ScanSettings(Parameters):
     layout: Literal["npz", "idx"] = "npz"
     normal: int = 0  # the category of normal pictures; all others are abnormal
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2  # last share of train's normal ones
-    judged: Literal["val", "test"] = "test"  # the split that is scored in the end
+    judged: Literal["dev", "val", "test"] = "test"  # the split that is scored; dev while settings are chosen
     size: Annotated[int, Field(ge=8, le=512)] = 64  # pixels a side that they are brought to
     inside: str = ""
 

@@ -3,9 +3,9 @@
 ABILITY             "translator", "rival" (a translator of a few lines, without training), "segmenter", "scorer" or "sampler"
 ADVERSARIAL         optional: True for a segmenter whose last snapshots are kept and scored beside the last one
 USES_TARGET_LABELS  True keeps its rows out of the ranking of unlabelled methods
-DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", "digits", each with the parts it reads
+DOMAINS             what it is trained on: "source", "target", "labelled_target", "pairs", "clips", "scans", "digits", each with the parts it reads
 domains(params)     optional: the same, where the parts depend on parameters
-HELD_OUT            optional: what `calibrate` is given when the training has ended, such as "clips_held_out"
+HELD_OUT            optional: sets that `calibrate` is given when the training has ended, such as "clips_held_out", "scans_dev"
 MODELS              optional: models of those of its BLOCKS that are no method's, such as "flow"
 BLOCKS, UNUSED      the blocks of params.yaml that configure it (the first holds the RunSettings), keys it does without
 Settings            the model of its own block, if it has one
@@ -16,6 +16,8 @@ orders(params, sets, seed)     optional: domain -> an Order (pipeline/shards/ord
 sides(params)       of pairs: the part that is given, and the part that is drawn from it
 calibrate(nets, params, sets)  optional: constants, such as from data that it was not trained on, into its exported nets
 differences(nets, params, clips), fusion(nets, params)   of a scorer of clips; see flow_anomaly.py
+judge(nets, params, image)     of a scorer of scans: a Judged; see pipeline/scans.py
+describe(model)     of a scorer: what a result says of its model
 sample(nets, codes), read(nets, image)   of a sampler: pictures of codes, and what is told of a picture's; see infogan.py
 translate(nets, image) / logits(nets, image)   what the trained nets do, N3HW in [-1, 1] of any size
 """

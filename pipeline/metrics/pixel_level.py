@@ -5,7 +5,7 @@ maps of a long clip need not be kept; the curves that these give are exact, with
 shares from 0 to 1, or None where there are only normal or only abnormal frames. A NaN or infinite value is a UserError.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from pipeline.metrics.detection import (
     Score,
     area,
     auc,
-    average_precision,
     both_needed,
     checked,
     counts,
@@ -121,35 +120,26 @@ def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
 
 
-# -- overlap of drawn scans ---------------------------------------------------------------------------------------
+# -- where single scans are abnormal --------------------------------------------------------------------------------
 
 
-def normal_threshold(maps: Iterable[np.ndarray]) -> float:
-    """The value that one pixel in a hundred of normal pictures, held out from training, exceeds (maps of any sizes)."""
-    return float(np.quantile(finite(np.concatenate([one.ravel() for one in maps]), "values of maps"), 0.99))
+def overlap(maps: Sequence[np.ndarray], masks: Sequence[np.ndarray], threshold: float) -> dict[str, Score]:
+    """Figures of the maps (H, W) of pictures and their abnormal pixels, bool (H, W), none of them in a normal picture.
 
-
-def overlap(maps: Sequence[np.ndarray], masks: Sequence[np.ndarray], threshold: float) -> dict[str, float | int | None]:
-    """Figures over all pixels of the abnormal pictures together, from maps (H, W) and masks, bool (H, W).
-
-    ap_pixels and auc_pixels need no threshold; iou and dice are of the pixels above the given one, which must come
-    from normal pictures (`normal_threshold`): the best one for these masks would be tuned on what it is scored on.
-    Pictures without an abnormal pixel are left out, so their false alarms are not seen here; `pictures` counts the rest.
-    All pixels are kept: for pictures by the hundred, not for long clips.
+    auc_pixel needs no threshold, and is over all pixels of all pictures together. iou and dice are means over the
+    abnormal pictures, of the pixels above the threshold, which must come from normal pictures held out from training:
+    the best one for these masks would be tuned on what it is scored on. All pixels are kept: for pictures by the
+    thousand, not for long clips.
     """
-    pairs = [(map, mask) for map, mask in zip(maps, masks, strict=True) if mask.any()]
-    if any(map.shape != mask.shape for map, mask in pairs):
+    if any(map.shape != mask.shape for map, mask in zip(maps, masks, strict=True)):
         raise ValueError("every map must have the size of its mask")
-    if not pairs:
-        return {"ap_pixels": None, "auc_pixels": None, "iou": None, "dice": None, "pictures": 0}
-    values = np.concatenate([map.ravel() for map, _ in pairs])
-    truth = np.concatenate([mask.ravel() for _, mask in pairs])
-    fired = values > threshold
-    both, sizes = int((fired & truth).sum()), int(fired.sum() + truth.sum())
+    if not any(mask.any() for mask in masks):
+        return {"auc_pixel": None, "iou": None, "dice": None}
+    values, truth = (np.concatenate([one.ravel() for one in arrays]) for arrays in (maps, masks))
+    pairs = [(map > threshold, mask) for map, mask in zip(maps, masks, strict=True) if mask.any()]
+    shares = [((fired & mask).sum() / (fired | mask).sum()) for fired, mask in pairs]
     return {
-        "ap_pixels": average_precision(values, truth),
-        "auc_pixels": auc(values, truth),
-        "iou": both / (sizes - both),
-        "dice": 2 * both / sizes,
-        "pictures": len(pairs),
+        "auc_pixel": auc(values, truth),
+        "iou": float(np.mean(shares)),
+        "dice": float(np.mean([2 * share / (1 + share) for share in shares])),
     }

@@ -62,7 +62,7 @@ class DCGANDiscriminator(nn.Module):
     def __init__(self, size: int, channels: int = 3, width: int = 64, norm: DCGANNorm = "batch") -> None:
         super().__init__()
         self.picture = (channels, size, size)
-        self.body, features = _halvings(size, channels, width, norm)
+        self.body, features = halvings(size, channels, width, norm)
         self.score = nn.Linear(features, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -86,7 +86,7 @@ class DCGANEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.picture = (channels, size, size)
-        self.body, features = _halvings(size, channels, width, norm)
+        self.body, features = halvings(size, channels, width, norm)
         self.code = nn.Linear(features, latent)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -109,7 +109,7 @@ def _plan(size: int) -> tuple[int, int]:
     return SIZES[size]
 
 
-def _halvings(size: int, channels: int, width: int, norm: DCGANNorm) -> tuple[nn.Sequential, int]:
+def halvings(size: int, channels: int, width: int, norm: DCGANNorm) -> tuple[nn.Sequential, int]:
     """Pictures -> features N F of the smallest map; and F."""
     side, halvings = _plan(size)
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE, True)]

@@ -1,4 +1,5 @@
-"""Scorers of clips, as results/score holds them: figures beside published ones, curves of every clip, and sheets."""
+"""Scorers of clips and of single scans, as results/score holds them: figures beside published ones, curves of every clip, and
+sheets."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,24 @@ FIGURES = {
 }  # fmt: skip
 # Ravanbakhsh et al. 2017, table 1: normalised per video. Twelve test clips of Ped2, and another share of them is another figure.
 PUBLISHED = {"ped2": {"flow_anomaly": {"auc_frame_per_video": 0.935}}}
+SCAN_FIGURES = {
+    "auc": "AUC of scans", "eer": "EER of scans", "auc_residual": "by the residual alone", "auc_features": "by the features alone",
+    "found": "found at the threshold", "false_alarms": "false alarms", "auc_pixel": "AUC of pixels", "iou": "IoU", "dice": "Dice",
+}  # fmt: skip
+# From memory, of optical coherence tomography of the retina: Schlegl et al. 2017, Schlegl et al. 2019 (izi_f).
+PUBLISHED_SCANS = {"anogan": {"auc": 0.89}, "f_anogan": {"auc": 0.93}}
+
+
+@dataclass
+class Scans:
+    """What the page shows of scorers of single scans."""
+
+    lines: list[Line] = field(default_factory=list)
+    figures: dict[str, str] = field(default_factory=lambda: SCAN_FIGURES)
+    scans: int = 0
+    split: str = ""
+    published: bool = False
+    sheets: list[Picture] = field(default_factory=list)
 
 
 @dataclass
@@ -32,6 +51,7 @@ class Anomaly:
     clips: int = 0
     charts: list[tuple[str, Markup]] = field(default_factory=list)
     sheets: list[Picture] = field(default_factory=list)
+    scans: Scans = field(default_factory=Scans)
 
 
 def rows(params: dict[str, Any], root: Path) -> list[Row]:
@@ -58,7 +78,8 @@ def _folder(root: Path, name: str, seed: int) -> Path:
 
 def show(rows: list[Row], root: Path, page: Path) -> Anomaly:
     """Means over seeds, and of each method's first seed the curve and the sheet of every clip, written below `page`."""
-    made = Anomaly()
+    made = Anomaly(scans=_scans([row for row in rows if "scans" in row], root, page))
+    rows = [row for row in rows if "clips" in row]
     for name in dict.fromkeys(row["scorer"] for row in rows):
         own = [row for row in rows if row["scorer"] == name]
         made.frames, made.clips = own[0]["frames"], own[0]["clips"]
@@ -73,6 +94,31 @@ def show(rows: list[Row], root: Path, page: Path) -> Anomaly:
             sheet = read_image(_folder(root, name, own[0]["seed"]) / "sheets" / f"{clip}.jpg")
             made.sheets.append(Shelf(page).put(f"anomaly_{name}_{clip}", sheet, text, text, width=SHEET))
     return made
+
+
+def _scans(rows: list[Row], root: Path, page: Path) -> Scans:
+    """Means over seeds, and the sheet of each method's first seed, written below `page`."""
+    made = Scans()
+    for name in dict.fromkeys(row["scorer"] for row in rows):
+        own = [row | _milliseconds(root, name, row["seed"]) for row in rows if row["scorer"] == name]
+        made.scans, made.split = own[0]["scans"], own[0]["split"]
+        keys = [*SCAN_FIGURES, "milliseconds"]
+        made.lines.append(line(name, own, keys))
+        if name in PUBLISHED_SCANS:
+            theirs = dict.fromkeys(keys) | PUBLISHED_SCANS[name]
+            made.lines.append(line(f"{name}, published, other data", [theirs], keys))
+            made.published = True
+        sheet = read_image(_folder(root, name, own[0]["seed"]) / "sheets/scans.jpg")
+        text = f"{name}: scan and what is abnormal | the normal one drawn for it | where they differ"
+        made.sheets.append(Shelf(page).put(f"scans_{name}", sheet, text, text, width=SHEET))
+    return made
+
+
+def _milliseconds(root: Path, name: str, seed: int) -> Row:
+    """What a scan took; it stands with the costs, as it differs from run to run."""
+    path = root / f"results/costs/score/{name}/{seed}.json"
+    rate = read_json(path)["images_per_second"] if path.is_file() else None
+    return {"milliseconds": 1000 / rate if rate else None}
 
 
 def chart(clip: str, scores: dict[str, Any]) -> Markup:

@@ -42,6 +42,7 @@ class Grid:
     rows: list[Row]
     best: Summary | None
     lowest: Summary | None
+    lead: str  # of the best cell
     combinations: list[Combination]
     verdict: str
     scenes: list[Scene]
@@ -67,6 +68,7 @@ def show(table: Table, translators: list[str], marks: Gap, gallery: Gallery) -> 
         rows=[Row(y, apart, [_cell(cells.get((x, y)), best, lowest) for x in columns]) for y, apart in lines.items()],
         best=best,
         lowest=lowest,
+        lead=_lead(table, ranked),
         combinations=found,
         verdict=_verdict(found),
         scenes=_beside_truth(gallery, best),
@@ -139,6 +141,28 @@ def _ranked(summaries: list[Summary]) -> list[Summary]:
 
 def _miou(summary: Summary) -> float:
     return summary.mean["miou"] or 0.0
+
+
+def _lead(table: Table, ranked: list[Summary]) -> str:
+    """Is the best cell told apart from the next? One sentence; empty where several seeds of both do not answer it."""
+    if len(ranked) < 2:
+        return ""
+    best, second = (
+        {
+            row["seed"]: row["miou"]
+            for row in table
+            if (row["translator"], row["segmenter"]) == (s.translator, s.segmenter)
+        }
+        for s in ranked[:2]
+    )
+    lead = [best[seed] - second[seed] for seed in best if seed in second]
+    if len(lead) < 2:
+        return ""
+    above = sum(d > 0 for d in lead)
+    return (
+        f"{ranked[0].name} is above the next, {ranked[1].name}, by {words.points(mean([*lead]) or 0.0, spread([*lead]))} points, "
+        f"paired by seed: in {f'{above} of {len(lead)} seeds' if above < len(lead) else 'every seed'}."
+    )
 
 
 def _cell(summary: Summary | None, best: Summary | None, lowest: Summary | None) -> Cell:

@@ -150,8 +150,8 @@ def _by_seed(root: Path, stem: str, seeds: list[int], ending: str) -> dict[int, 
 
 
 def _costs(root: Path, pairs: list[tuple[str, str]], translators: list[str], seeds: list[int]) -> list[dict[str, Any]]:
-    """Cost files of the cells, each with `translator` and `segmenter` ("" for a translator's own stages)."""
-    places = [(stage, "", x, f"{stage}/{x}") for stage in ("train", "translate") for x in translators]
+    """Cost files of the cells, each with `translator` and `segmenter` ("" for a translator's or a scorer's own stages)."""
+    places = [(stage, "", x, f"{stage}/{x}") for stage in ("train", "translate", "score") for x in translators]
     places += [("segment", y, x, f"segment/{y}/{x}") for y, x in pairs]
     found = []
     for stage, segmenter, translator, stem in places:

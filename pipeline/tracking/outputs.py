@@ -80,6 +80,7 @@ KINDS = {
     "score": Kind(
         "score_{scorer}@{seed}",
         "results/score/{scorer}/{seed}/scores.json",
+        costs="results/costs/score/{scorer}/{seed}.json",
         pictures="results/score/{scorer}/{seed}/sheets",
     ),
     "train_sampler": Kind(

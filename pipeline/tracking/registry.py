@@ -46,8 +46,8 @@ def register(directory: Path, name: str | None = None) -> str:
         )
     if model.module.ABILITY == "scorer":
         raise files.UserError(
-            f"{directory}: {model.name} judges clips with their flow, and MLflow could give it single pictures only; "
-            "score clips with python -m stages.score --model"
+            f"{directory}: {model.name} scores anomalies, for which a served model has no answer; "
+            "score clips and scans with python -m stages.score --model"
         )
     if model.module.ABILITY == "sampler":
         raise files.UserError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.world import watch
 from pipeline.world.camera import Camera
 from pipeline.world.knobs import DOMAINS, Layout
 from pipeline.world.materials import M
@@ -25,6 +26,7 @@ class Frame:
     instance: np.ndarray  # (H, W) uint16, 0 = none
     depth: np.ndarray  # (H, W) float32 metres along the optical axis, inf = sky
     lanemarking: np.ndarray  # (H, W) bool: paint on the road (its label is road)
+    abnormal: np.ndarray  # (H, W) bool: what should not be there (`knobs.ABNORMAL`)
     flow: Flow | None  # to the next frame of the same drive
     flow_back: Flow | None  # to the previous one
 
@@ -44,33 +46,40 @@ def render(
     flow=False leaves both flows out, which saves a quarter of the time.
     """
     where = DOMAINS[domain]
-    street = Street(stream(seed, where.place, index, "layout"), where.layout)
-    scene = street.scene.freeze()
+    watched = where.layout.watch
+    place = 0 if watched else index  # one street is watched, whoever passes
+    street = Street(stream(seed, where.place, place, "layout"), where.layout)
 
     def camera(moment: int) -> Camera:
-        return _camera(street, where.layout, stream(seed, where.place, index, "camera"), size, moment)
+        return _camera(street, where.layout, stream(seed, where.place, place, "camera"), size, moment)
 
-    here = camera(t)
+    here, wrong = camera(t), 0
+    if watched:
+        wrong = watch.populate(street, watched, here, stream(seed, where.place, index, "passers"), t)
+    scene = street.scene.freeze()
     ids, near, uv = draw(scene, here.doubled(), t)
-    look, noise = (stream(seed, where.dress, index, name) for name in ("look", f"noise{t}"))
+    look, noise = stream(seed, where.dress, place, "look"), stream(seed, where.dress, index, f"noise{t}")
     image = shade(scene, here.doubled(), ids, near, uv, t, where.look, look, noise)
     ids, near = ids[::2, ::2], near[::2, ::2]
     forward, back = (_flow(scene, here, camera(t + dt), ids, near, t, t + dt) if flow else None for dt in (1, -1))
     with np.errstate(divide="ignore"):
         depth = np.where(ids > 0, 1 / near, np.inf).astype(np.float32)
     label, instance = scene.cls[ids].astype(np.uint8), scene.instance[scene.body[ids]].astype(np.uint16)
-    return Frame(image, label, instance, depth, scene.material[ids] == M.MARK, forward, back)
+    abnormal = (instance == wrong) & (wrong > 0)
+    return Frame(image, label, instance, depth, scene.material[ids] == M.MARK, abnormal, forward, back)
 
 
 def _camera(street: Street, layout: Layout, rng: np.random.Generator, size: tuple[int, int], t: float) -> Camera:
-    """The car drives in its lane; where it looks and how high it stands is drawn once a frame index."""
+    """The car drives in its lane, or the camera hangs before a house; where it looks is drawn once a frame index."""
     speed, height = rng.uniform(*layout.speed), rng.uniform(*layout.camera_height)
     pitch = rng.uniform(*layout.camera_pitch)
     yaw, roll = rng.normal(0, (layout.camera_yaw, layout.camera_roll))
     view = np.deg2rad(rng.uniform(*layout.field_of_view))
-    lane = (street.own_lane + 0.5) * street.lane + rng.normal(0, 0.3)
+    lane, turn = (street.own_lane + 0.5) * street.lane + rng.normal(0, 0.3), 0.0
+    if layout.watch:
+        lane, turn = street.edge[1] + street.walk[1] - 1.5, layout.watch.turn
     x, z, heading = street.track.at(speed * t, lane)
-    return Camera.looking((x, height, z), heading + yaw, pitch, roll, size[1] / 2 / np.tan(view / 2), size)
+    return Camera.looking((x, height, z), heading + turn + yaw, pitch, roll, size[1] / 2 / np.tan(view / 2), size)
 
 
 def _flow(

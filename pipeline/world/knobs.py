@@ -1,4 +1,4 @@
-"""Every number of the two domains, in two groups that can be exchanged one by one: `Layout` (what stands where, and
+"""Every number of the domains, in two groups that can be exchanged one by one: `Layout` (what stands where, and
 the camera) and `Look` (what it looks like). Pairs are uniform ranges."""
 
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,20 @@ from dataclasses import dataclass, field, replace
 from pipeline.world.palettes import GAME_PALETTE, GAME_TEXTURE, REAL_PALETTE, REAL_TEXTURE, Texture
 
 Range = tuple[float, float]
+ABNORMAL = ("car_on_sidewalk", "wrong_way", "person_on_road")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who passes a fixed camera, and what should not be there."""
+
+    turn: float = -0.62  # radians: how far to the right of the street's direction the camera looks
+    people: float = 0.06  # a metre of each line along which people walk
+    traffic: float = 0.05  # vehicles a metre of lane
+    motorcycles: float = 0.15  # share of the vehicles
+    walking: Range = (0.05, 0.1)  # metres a frame
+    driving: Range = (0.28, 0.4)
+    abnormal: str = ""  # of ABNORMAL, or nothing
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ class Layout:
     )
     people: float = 0.16  # a metre of sidewalk
     parked_bikes: float = 0.05
-    intruders: tuple[str, ...] = ()  # kinds of vehicles, one of which comes into view after some frames
+    watch: Watch | None = None  # a fixed camera at one street, whatever the index
 
 
 @dataclass(frozen=True)
@@ -118,24 +132,28 @@ TARGET_LOOK = Look(
     vignette=0.3,
     jpeg=(60, 88),
 )
-# A closed street with people only, seen by a fixed camera from above
-WALKWAY_LAYOUT = replace(
+# A straight street seen by a fixed camera from a house; its own people and vehicles are those of `watch`
+WATCHED_LAYOUT = replace(
     TARGET_LAYOUT,
-    camera_height=(5.0, 6.0),
-    camera_pitch=(-0.32, -0.24),
-    camera_yaw=0.08,
-    field_of_view=(50, 58),
+    camera_height=(8.5, 9.0),
+    camera_pitch=(-0.42, -0.4),
+    camera_yaw=0.01,
+    field_of_view=(58, 62),
     speed=(0, 0),
     lanes=(1,),
+    lane_width=(3.2, 3.5),
     parking=0.0,
-    sidewalk=(4.0, 6.0),
-    bend=0.2,
-    junction_every=(150, 200),
+    sidewalk=(5.0, 6.0),
+    verge=0.0,
+    bend=0.0,
+    dead_end=0.0,
+    junction_every=(1e9, 1e9),  # metres: none
+    street_trees=0.0,
     vehicles={},
-    people=0.4,
+    people=0.0,
     parked_bikes=0.0,
+    watch=Watch(),
 )
-WALKWAY_DISTURBED = replace(WALKWAY_LAYOUT, intruders=("car", "bicycle", "motorcycle", "bicycle"))
 TARGET_NIGHT_LOOK = replace(
     TARGET_LOOK,
     sun=(0.01, 0.06),  # the moon
@@ -166,9 +184,14 @@ DOMAINS = {
     # one kind of gap at a time
     "source_in_target_look": Domain("source", SOURCE_LAYOUT, "source_in_target_look", TARGET_LOOK),
     "target_in_source_look": Domain("target", TARGET_LAYOUT, "target_in_source_look", SOURCE_LOOK),
-    # for anomalies: the same walkways without and with somebody who should not be there
-    "walkway": Domain("walkway", WALKWAY_LAYOUT, "walkway", TARGET_LOOK),
-    "walkway_disturbed": Domain("walkway", WALKWAY_DISTURBED, "walkway", TARGET_LOOK),
+    # for anomalies: one street without and with what should not be there
+    "watched": Domain("watched", WATCHED_LAYOUT, "watched", TARGET_LOOK),
+    **{
+        f"watched_{kind}": Domain(
+            "watched", replace(WATCHED_LAYOUT, watch=Watch(abnormal=kind)), "watched", TARGET_LOOK
+        )
+        for kind in ABNORMAL
+    },
     # the streets and colours of "target" after dark
     "target_at_night": Domain("target", TARGET_LAYOUT, "target", TARGET_NIGHT_LOOK),
 }

@@ -112,14 +112,6 @@ def traffic(street: "Street") -> None:
                 s += 9 + r.exponential(1 / layout.traffic - 9)
 
 
-def intruder(street: "Street") -> None:
-    """One vehicle that comes from behind the camera and into view (9 m ahead of it) after 8 to 20 frames."""
-    r, kinds = street.rng, street.layout.intruders
-    if kinds:
-        kind, speed = kinds[r.integers(len(kinds))], r.uniform(0.35, 0.6)
-        drive(street, kind, 6 - speed * r.uniform(8, 20), r.uniform(-0.7, 0.7) * street.lane, False, speed, lit=True)
-
-
 def parked(street: "Street", side: int) -> None:
     """Vehicles in the parking strip, if this side has one."""
     if not street.parking[side]:

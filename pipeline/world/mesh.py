@@ -114,7 +114,7 @@ class Scene:
     """Bodies (placed models) with rigid motion: position + velocity t, yaw + turn t. Body 0 is the fixed ground."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
+        self.rng = rng  # draws what tells bodies of one kind apart: their colours
         self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, int]] = []
         self._bodies: list[tuple] = [(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0.5, False)]
         self._lamps: list[tuple[float, ...]] = []
@@ -132,20 +132,27 @@ class Scene:
         turn: float = 0.0,
         thing: bool = False,
         lit: bool = False,
-    ) -> None:
-        """Put a model into the world; velocity: (x, z) metres, turn: radians a frame; a thing gets an instance number;
-        lit: its lamps are on after dark."""
+    ) -> int:
+        """Put a model into the world; velocity: (x, z) metres, turn: radians a frame; lit: its lamps are on after dark.
+
+        A thing gets an instance number, which is returned; 0 for others.
+        """
         self._instances += thing
         body = len(self._bodies)
-        self._bodies.append((x, z, yaw, *velocity, turn, self._instances * thing, self._rng.random(), lit))
+        self._bodies.append((x, z, yaw, *velocity, turn, self._instances * thing, self.rng.random(), lit))
         points = model.points * f32(*scale) + f32(0, y, 0)
         self._parts.append((points, model.counts, model.tags, body))
         self._lamps.extend((a, y + b, c, kind, body) for a, b, c, kind in model.lamps)
+        return self._instances * thing
 
     def quads(self, corners: np.ndarray, cls: int, material: M) -> None:
         """Fixed quadrangles (n, 4, 3) in world coordinates."""
         tags = np.tile((cls, int(material), 0), (len(corners), 1))
         self._parts.append((corners.reshape(-1, 3).astype(np.float32), np.full(len(corners), 4), tags, 0))
+
+    def places(self) -> np.ndarray:
+        """x and z (n, 2) of all bodies at time 0."""
+        return np.array(self._bodies)[:, :2]
 
     def freeze(self) -> "Frozen":
         return Frozen(self._parts, np.array(self._bodies), np.array(self._lamps).reshape(-1, 5))

@@ -18,13 +18,31 @@ class Sequences(BaseModel):
 
 
 class Anomaly(BaseModel):
-    """Clips of a fixed camera: normal ones for training; in every test clip a vehicle comes into view."""
+    """Clips of a fixed camera: normal ones for training; in the tests three kinds of abnormal ones take turns."""
 
     model_config = ConfigDict(extra="forbid")
 
     train: Annotated[int, Field(strict=True, ge=0, le=999)] = 4  # clips
-    test: Annotated[int, Field(strict=True, ge=0, le=999)] = 4
+    test: Annotated[int, Field(strict=True, ge=0, le=999)] = 6
     length: Annotated[int, Field(strict=True, ge=2, le=999)] = 40  # frames a clip
+
+
+class Scans(BaseModel):
+    """Sections of retinas: train holds healthy ones, and some more with lesions for choosing settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: Annotated[int, Field(strict=True, ge=1, le=20_000)] = 1000  # healthy
+    abnormal: Annotated[int, Field(strict=True, ge=0, le=20_000)] = 200  # in train, among the healthy ones
+    test: Annotated[int, Field(strict=True, ge=2, le=20_000)] = 400  # half of them healthy
+
+
+class Digits(BaseModel):
+    """Digits drawn with a known slant and width."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    copies: Annotated[int, Field(strict=True, ge=1, le=50)] = 4  # of each original: 1,547 in train, 250 in test
 
 
 class WorldSettings(BaseModel):
@@ -40,6 +58,8 @@ class WorldSettings(BaseModel):
     sequences: Sequences = Sequences()
     night: Count = 20  # pairs of day and night
     anomaly: Anomaly = Anomaly()
+    scans: Scans = Scans()
+    digits: Digits = Digits()
     workers: Positive = 2  # processes; the bytes do not depend on it
 
     @field_validator("size")

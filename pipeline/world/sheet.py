@@ -3,6 +3,7 @@
 python -m pipeline.world.sheet source target --out world_sheet.jpg
 python -m pipeline.world.sheet truth --count 4 --out world_truth.jpg
 python -m pipeline.world.sheet target target_at_night --pairs --out world_night.jpg
+python -m pipeline.world.sheet watched watched_wrong_way --first 900001 --time 20 --out world_watched.jpg
 """
 
 import argparse
@@ -57,18 +58,22 @@ def main() -> None:
     ask.add_argument("--count", type=int, default=8, help="frames of each")
     ask.add_argument("--seed", type=int, default=0)
     ask.add_argument("--first", type=int, default=0, help="index of the first frame")
+    ask.add_argument("--time", type=int, default=0, help="of each drive or clip, in frames")
     ask.add_argument("--height", type=int, default=128)
     ask.add_argument("--columns", type=int, default=4)
     ask.add_argument("--pairs", action="store_true", help="frame by frame in turn, instead of domain by domain")
     given = ask.parse_args()
     size, numbers = (given.height, 2 * given.height), range(given.first, given.first + given.count)
     if given.what == ["truth"]:
-        rows = [truth_row(render(given.seed, name, i, size)) for i in numbers for name in ("source", "target")]
+        rows = [
+            truth_row(render(given.seed, name, i, size, given.time)) for i in numbers for name in ("source", "target")
+        ]
         save(given.out, grid(rows, 1))
         return
     order = [(i, name) for i in numbers for name in given.what]
     order = order if given.pairs else sorted(order, key=lambda at: given.what.index(at[1]))
-    save(given.out, grid([render(given.seed, name, i, size, flow=False).image for i, name in order], given.columns))
+    pictures = [render(given.seed, name, i, size, given.time, flow=False).image for i, name in order]
+    save(given.out, grid(pictures, given.columns))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,6 @@ class Street:
             self._side_street(*junction)
         self._far_end()
         life.traffic(self)
-        life.intruder(self)
 
     # -- ground ---------------------------------------------------------------------------------------------------
     def _junctions(self) -> list[tuple[float, float, tuple[int, ...]]]:

@@ -7,7 +7,9 @@
 | perfect | RGB/ alone: the scenes of `source` in the target's look, under the same names |
 | sequences | DOMAIN/DRIVE/{RGB,GT/LABELS,Depth,flow,flow_back}/FRAME.png; see `_sequence_frame` |
 | night | day/NAME.png and night/NAME.png: one street of the target by day and after dark |
-| anomaly | UCSD Ped, in PNG: Train/TrainNNN/, Test/TestNNN/ (grey), Test/TestNNN_gt/ (0 and 255), Test/world.m |
+| anomaly | UCSD Ped, in PNG: Train/TrainNNN/, Test/TestNNN/ (grey), Test/TestNNN_gt/ (0, 255), Test/world.m; see `_clip_frame` |
+| scans | arrays in scans.npz, as MedMNIST: {train,test}_images (grey), _labels (1: abnormal), _masks (of lesions, 0 and 1) |
+| digits | arrays in digits.npz: {train,test}_images (grey), _labels (the digit), _factors (slant, width) |
 
 Every frame is a pure function of the world's seed and its index, so the bytes do not depend on the number of processes.
 """
@@ -21,14 +23,18 @@ import cv2
 import numpy as np
 
 from pipeline.classes import CITYSCAPES19, CITYSCAPES_IDS, SYNTHIA_RAND_CITYSCAPES, SYNTHIA_TABLES
-from pipeline.files import UserError, atomic_dir, encode_png, map_items
+from pipeline.files import UserError, atomic_dir, encode_png, map_items, progress
 from pipeline.sample import encode_depth, encode_flow
-from pipeline.world.frame import Frame, render
-from pipeline.world.materials import BICYCLE, FENCE, PERSON, RIDER
+from pipeline.world.digits import copies
+from pipeline.world.frame import Frame, render, stream
+from pipeline.world.knobs import ABNORMAL
+from pipeline.world.materials import BICYCLE, FENCE, PERSON
+from pipeline.world.scans import scan
 from pipeline.world.settings import WorldSettings
 
 # First index of each kind of frame: the ranges can never meet, however many frames are asked for (at most 100,000).
 FIRST = {"train": 0, "val": 500_000, "sequences": 600_000, "night": 700_000, "clips": 800_000, "tests": 900_000}
+FIRST |= {"healthy_scans": 1_000_000, "abnormal_scans": 1_100_000, "test_scans": 1_200_000}
 
 LANEMARKING = SYNTHIA_TABLES["rand_cityscapes"][1]
 SYNTHIA_ID = np.array(
@@ -182,27 +188,65 @@ def _write_anomaly(root: Path, settings: WorldSettings) -> None:
         for clip in range(1, count + 1):
             _folders(root / split, f"{split}{clip:03d}", *([f"Test{clip:03d}_gt"] if split == "Test" else []))
         abnormal = _map(partial(_clip_frame, root, settings), moments, settings, f"anomaly {split}")
-    frames = [
-        [t for (_, c, t), bad in zip(moments, abnormal, strict=True) if bad and c == clip + 1] for clip in range(count)
-    ]
-    lines = [
-        f"TestVideoFile{{end+1}}.gt_frame = [{f[0]}:{f[-1]}];" if f else "TestVideoFile{end+1}.gt_frame = [];"
-        for f in frames
-    ]
+    found: dict[int, list[int]] = {clip: [] for clip in range(1, count + 1)}
+    for (_, clip, number), bad in zip(moments, abnormal, strict=True):
+        found[clip] += [number] * bad
+    lines = [f"TestVideoFile{{end+1}}.gt_frame = [{_intervals(frames)}];" for frames in found.values()]
     (root / "Test" / "world.m").write_text("\n".join(["TestVideoFile = {};", *lines, ""]))
 
 
+def _intervals(frames: list[int]) -> str:
+    """[3, 4, 5, 9] -> 3:5, 9:9"""
+    first = [n for n in frames if n - 1 not in frames]
+    last = [n for n in frames if n + 1 not in frames]
+    return ", ".join(f"{a}:{b}" for a, b in zip(first, last, strict=True))
+
+
 def _clip_frame(root: Path, settings: WorldSettings, moment: tuple[str, int, int]) -> bool:
-    """One frame of a clip, with its mask if it is a test; True where something abnormal is seen."""
+    """One frame of a clip, with its mask if it is a test; True where something abnormal is seen.
+
+    All clips show one street. In the tests the kinds of `knobs.ABNORMAL` take turns; about half of the way a car comes into view or a person steps onto the road.
+    """
     cv2.setNumThreads(1)
-    split, clip, t = moment
-    domain, first = ("walkway_disturbed", "tests") if split == "Test" else ("walkway", "clips")
-    frame = render(settings.seed, domain, FIRST[first] + clip, settings.size, t, flow=False)
-    _put(root / split / f"{split}{clip:03d}" / f"{t:03d}.png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
-    abnormal = frame.label >= RIDER
+    split, clip, number = moment
+    domain, index, t = "watched", FIRST["clips"] + clip, number - 1
     if split == "Test":
-        _put(root / split / f"Test{clip:03d}_gt" / f"{t:03d}.png", abnormal.astype(np.uint8) * 255)
-    return bool(abnormal.any())
+        domain, index = f"watched_{ABNORMAL[(clip - 1) % len(ABNORMAL)]}", FIRST["tests"] + clip
+        share = stream(settings.seed, domain, index, "entry").uniform(0.4, 0.6)
+        t -= max(1, int(share * settings.anomaly.length))
+    frame = render(settings.seed, domain, index, settings.size, t, flow=False)
+    _put(root / split / f"{split}{clip:03d}" / f"{number:03d}.png", cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY))
+    if split == "Test":
+        _put(root / split / f"Test{clip:03d}_gt" / f"{number:03d}.png", frame.abnormal.astype(np.uint8) * 255)
+    return bool(frame.abnormal.any())
+
+
+def _write_scans(root: Path, settings: WorldSettings) -> None:
+    """Every second test is abnormal; in train the abnormal ones lie among the healthy ones."""
+    asked = settings.scans
+    train = [(FIRST["healthy_scans"] + number, False) for number in range(asked.train)]
+    train += [(FIRST["abnormal_scans"] + number, True) for number in range(asked.abnormal)]
+    order = stream(settings.seed, "scans", 0, "order").permutation(len(train))
+    test = [(FIRST["test_scans"] + number, number % 2 == 1) for number in range(asked.test)]
+    arrays = _scan_arrays("train", [train[i] for i in order], settings) | _scan_arrays("test", test, settings)
+    np.savez_compressed(root / "scans.npz", **arrays)
+
+
+def _scan_arrays(split: str, shown: Sequence[tuple[int, bool]], settings: WorldSettings) -> dict[str, Any]:
+    drawn = [scan(settings.seed, *one) for one in progress(shown, f"simulate scans {split}")]
+    return {
+        f"{split}_images": np.stack([picture for picture, _ in drawn]),
+        f"{split}_labels": np.array([abnormal for _, abnormal in shown], np.uint8),
+        f"{split}_masks": np.stack([mask for _, mask in drawn]),
+    }
+
+
+def _write_digits(root: Path, settings: WorldSettings) -> None:
+    arrays: dict[str, Any] = {}
+    for split in ("train", "test"):
+        kinds = zip(("images", "labels", "factors"), copies(settings.seed, settings.digits.copies, split), strict=True)
+        arrays |= {f"{split}_{kind}": array for kind, array in kinds}
+    np.savez_compressed(root / "digits.npz", **arrays)
 
 
 PARTS: dict[str, Callable[[Path, WorldSettings], None]] = {
@@ -212,4 +256,6 @@ PARTS: dict[str, Callable[[Path, WorldSettings], None]] = {
     "sequences": _write_sequences,
     "night": _write_night,
     "anomaly": _write_anomaly,
+    "scans": _write_scans,
+    "digits": _write_digits,
 }

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import pickle
 import struct
 import tarfile
@@ -195,14 +196,13 @@ def test_ped1_and_ped2_side_by_side_must_be_told_apart(put: Put, tmp_path: Path)
 
 
 def test_a_test_clip_of_the_world_comes_back(tmp_path: Path) -> None:
-    write_part(
-        "anomaly", tmp_path, WorldSettings(size=(32, 64), anomaly=Anomaly(train=0, test=1, length=16), workers=1)
-    )
+    write_part("anomaly", tmp_path, WorldSettings(size=(32, 64), anomaly=Anomaly(train=0, test=1, length=8), workers=1))
     data = open_dataset("ucsd_ped", tmp_path)
     data.check(("image", "label"), "test")
     samples = [data.read(item, ("image", "label")) for item in data.items("test")]
-    assert data.counts() == {"test": 16} and not data.stray and {disagreement(sample) for sample in samples} == {None}
-    assert [sample.meta["abnormal"] for sample in samples] == [False] * 14 + [True] * 2
+    assert data.counts() == {"test": 8} and not data.stray and {disagreement(sample) for sample in samples} == {None}
+    abnormal = [sample.meta["abnormal"] for sample in samples]
+    assert abnormal == sorted(abnormal) and not abnormal[0] and abnormal[-1]
 
 
 # -- TIFF and BMP -------------------------------------------------------------------------------------------------
@@ -365,6 +365,22 @@ def test_npz_in_grey_with_masks(tmp_path: Path) -> None:
         data.read(data.items("val")[0], ("depth",))
 
 
+@pytest.mark.parametrize("kind", [np.float16, ">f8"])
+def test_npz_with_factors(tmp_path: Path, kind: Any) -> None:
+    factors = np.linspace(-1, 1, 8).reshape(4, 2).astype(kind)
+    file = npz(tmp_path / "a.npz", train_images=DIGITS, test_images=DIGITS[:4], test_factors=factors)
+    data = open_dataset("npz", tmp_path)
+    assert [item.meta["factors"] for item in data.items("test")] == factors.tolist()
+    assert "factors" not in data.items("train")[0].meta and len(mark(data.items())) == 64
+    assert json.loads(json.dumps(data.read(data.items("test")[1]).meta))["factors"] == factors[1].tolist()
+    factors[2, 1] = np.nan
+    npz(file, train_images=DIGITS, test_images=DIGITS[:4], test_factors=factors)
+    with pytest.raises(
+        UserError, match=r"a\.npz:test_factors\[2\] holds nan; factors are finite numbers, save it again"
+    ):
+        open_dataset("npz", tmp_path)
+
+
 def test_npz_in_colour_inside_a_tar(tmp_path: Path) -> None:
     colours = np.random.default_rng(2).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
     npz(tmp_path / "a.npz", test_images=np.asfortranarray(colours), test_masks=DIGITS[:6])
@@ -390,6 +406,10 @@ def test_npz_in_colour_inside_a_tar(tmp_path: Path) -> None:
         ({"train_labels": CLASSES[:7]}, "train_labels has 7 rows, but train_images 20 pictures"),
         ({"train_masks": DIGITS[:, 1:]}, "train_masks is uint8 .20, 4, 4., but the pictures .* have another size"),
         ({"train_masks": DIGITS > 9}, r"train_masks is bool \(20, 5, 4\); expected uint8"),
+        ({"train_factors": np.zeros(20)}, r"train_factors is float64 \(20,\); expected floating \(N, J\)"),
+        ({"train_factors": np.zeros((20, 2), int)}, r"train_factors is int64 \(20, 2\); expected floating"),
+        ({"train_factors": np.zeros((20, 0))}, r"train_factors is float64 \(20, 0\); expected floating"),
+        ({"train_factors": np.zeros((19, 2))}, "train_factors has 19 rows, but train_images 20 pictures"),
         ({"val_images": DIGITS[:, 1:]}, r"(?s)train_images has pictures of 5 x 4 x 1.*val_images .* of 4 x 4 x 1"),
     ],
 )

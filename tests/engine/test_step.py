@@ -20,22 +20,28 @@ def weights(nets: nn.ModuleDict) -> dict[str, list[Tensor]]:
 
 
 def changes(name: str) -> dict[str, set[str]]:
-    """update -> the nets whose parameters it changed, in one step of a method."""
-    method, batch = toy.build(name), batch_of(name)
+    """update -> the nets whose parameters it changed, in the steps of a method up to where each update was due."""
+    method, feed = toy.build(name), toy.Drawn(name).batches(0)
+    optimizers = method.optimizers()
     changed: dict[str, set[str]] = {}
 
-    def watched() -> Iterator[Update]:
+    def watched(batch: Any) -> Iterator[Update]:
         for update in method.step(batch):
             before = weights(method.nets)
             yield update  # the engine carries it out before it comes back here
             after = weights(method.nets)
-            changed[update.name] = {
+            moved = {
                 net
                 for net in before
                 if any(not torch.equal(a, b) for a, b in zip(before[net], after[net], strict=True))
             }
+            assert update.due or not moved
+            changed[update.name] = changed.get(update.name, set()) | moved
 
-    run_step(watched(), method.optimizers())
+    for _ in range(8):
+        run_step(watched(next(feed)), optimizers)
+        if all(changed.values()):
+            break
     return changed
 
 

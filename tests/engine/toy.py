@@ -51,6 +51,12 @@ TOY: dict[str, Any] = {
     "pix2pix": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "pix2pix_pairs": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2},
     "flow_anomaly": {"levels": 5, "generator_width": 4, "discriminator_width": 8, "discriminator_layers": 2, "window": 3},
+    "anogan": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "search_steps": 3, "restarts": 2},
+    "f_anogan": {
+        "latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "critic_steps": 2, "gan_share": 0.5,
+        "penalty": 10.0, "kappa": 1.0, "encoder_lr": 1e-3,
+    },
+    "egbad": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "hidden": 8},
     "infogan": {"noise": 6, "categories": 3, "width": 4, "invariance": 1.0},
     "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
@@ -105,7 +111,7 @@ METHODS = [name for name in method_names() if hasattr(method_module(name), "buil
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
     """The resolved parameters of a method."""
     default = read_yaml(ROOT / "presets/default.yaml")
-    for name_of_one in ("cyclegan", "flow_anomaly", "infogan"):
+    for name_of_one in ("cyclegan", "flow_anomaly", "anogan", "f_anogan", "egbad", "infogan"):
         default[name_of_one]["train"] = {}  # toys of one batch size
     return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
 

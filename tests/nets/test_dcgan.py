@@ -142,3 +142,18 @@ def test_other_pictures_and_norms_are_refused():
         ConvEncoder(28)
     with pytest.raises(ValueError, match='must be "batch", "layer" or "none", not \'instance\''):
         DCGANDiscriminator(28, norm="instance")
+
+
+def test_the_discriminator_of_pairs_looks_at_picture_and_code():
+    from pipeline.nets.bigan import PairDiscriminator
+
+    D = PairDiscriminator(28, latent=5, channels=1, width=4, hidden=8).eval()
+    init_normal(D, torch.Generator().manual_seed(0), std=0.2)
+    random = torch.Generator().manual_seed(1)
+    image, code = torch.randn(2, 1, 28, 28, generator=random), torch.randn(2, 5, generator=random)
+    logits, features = D.with_features(image, code)
+    assert logits.shape == (2,) and features.shape == (2, 8)
+    assert not torch.allclose(logits, D(image.flip(0), code)) and not torch.allclose(logits, D(image, code.flip(0)))
+    torch.testing.assert_close(D(image[:1], code[:1]), logits[:1])
+    with pytest.raises(UserError, match="takes pictures of 1 x 28 x 28"):
+        D(torch.zeros(1, 1, 32, 32), code[:1])

@@ -150,6 +150,17 @@ def test_the_verdict_counts_pairs_that_are_above_in_every_seed() -> None:
     assert one and one.verdict.startswith("In 2 of 2 pairs") and "one seed: no spread known" in one.verdict
 
 
+def test_a_lead_that_a_seed_contradicts_is_told() -> None:
+    found = shown(rows(BASE))
+    assert found and found.lead == (
+        "spigan + source_only is above the next, none + cbst, by +1.0 ± 2.0 points, paired by seed: in 2 of 3 seeds."
+    )
+    clear = shown(rows(BASE | {("spigan", "source_only"): (0.38, 0.40, 0.38)}))
+    assert clear and clear.lead.endswith("in every seed.")
+    one = shown([row for row in rows(BASE) if row["seed"] == 0])
+    assert one and one.lead == ""
+
+
 def test_the_frontier_holds_what_no_cheaper_cell_equals() -> None:
     seconds = {"none": 10.0, "fourier": 12.0, "spigan": 100.0, "cyclegan": 900.0}
     cells = {(x, "source_only"): (v,) for x, v in zip(seconds, (0.30, 0.28, 0.40, 0.38), strict=True)}

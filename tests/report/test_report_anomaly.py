@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import report
 from pipeline.files import UserError, encode_jpeg
-from pipeline.report.anomaly import FIGURES, spans
+from pipeline.report.anomaly import FIGURES, SCAN_FIGURES, spans
 
 
 def test_spans_are_runs_of_abnormal_frames() -> None:
@@ -48,3 +48,35 @@ def test_a_scorer_stands_beside_the_published_figure(tree: Path, params: dict[st
 def test_without_scorers_the_page_is_silent(built: Path) -> None:
     assert json.loads((built / "anomaly.json").read_text()) == []
     assert 'id="anomaly"' not in (built / "index.html").read_text()
+
+
+def test_scorers_of_scans_have_a_table_of_their_own(tree: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("anogan", "egbad"):
+        folder = tree / f"results/score/{name}/0"
+        (folder / "sheets").mkdir(parents=True)
+        row = {
+            "scorer": name,
+            "seed": 0,
+            "dataset": "drawn",
+            "split": "test",
+            "scans": 30,
+            **dict.fromkeys(SCAN_FIGURES, 0.75),
+        }
+        row |= {"auc_pixel": None, "scores": [{"key": "test_00000", "score": 1.0, "label": 0}]}
+        (folder / "scores.json").write_text(json.dumps(row))
+        (folder / "sheets/scans.jpg").write_bytes(encode_jpeg(np.zeros((96, 288, 3), np.uint8)))
+    costs = tree / "results/costs/score/anogan"
+    costs.mkdir(parents=True)
+    (costs / "0.json").write_text(
+        json.dumps({"seconds": 6.0, "images_per_second": 5.0, "device": "cpu", "restarts": 0})
+    )
+    report.build(params | {"scorers": {"anogan": [0], "egbad": [0]}}, tree, tmp_path / "report")
+    listed = json.loads((tmp_path / "report/anomaly.json").read_text())
+    assert [(row["scorer"], row["auc"]) for row in listed] == [("anogan", 0.75), ("egbad", 0.75)]
+    assert all("milliseconds" not in row and "scores" not in row for row in listed)  # costs differ from run to run
+    text = (tmp_path / "report/index.html").read_text()
+    section = text[text.index('id="scans"') :].partition("</section>")[0]
+    assert "30 scans of test" in section and "200.0" in section and section.count("75.0") == 16
+    assert "anogan, published, other data" in section and "89.0" in section and "from memory" in section
+    assert section.count("<img") == 2 and 'id="anomaly"' not in text
+    assert "<td>score</td>" in text or "score" in text[text.index('id="costs"') :]

@@ -76,7 +76,7 @@ def test_another_seed_domain_index_or_time_shows_something_else(drive: list[Fram
     assert (frame.label != drive[0].label).mean() > 0.02
 
 
-@pytest.mark.parametrize("domain", ["source", "target", "walkway_disturbed"])
+@pytest.mark.parametrize("domain", ["source", "target", "watched_wrong_way"])
 def test_truths_agree(domain: str) -> None:
     frame = render(0, domain, 2, SIZE, 20, flow=False)
     sky, things = frame.label == materials.SKY, frame.label >= materials.PERSON

@@ -4,6 +4,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,12 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.classes import CITYSCAPES_ID_TO_TRAIN, synthia_known_ids, synthia_lut
+from pipeline.datasets import open_dataset
 from pipeline.files import UserError
 from pipeline.world import writers
 from pipeline.world.frame import render
-from pipeline.world.materials import BICYCLE, PERSON, ROAD
+from pipeline.world.knobs import ABNORMAL
+from pipeline.world.materials import BICYCLE, CAR, PERSON
 from pipeline.world.settings import WorldSettings
 from pipeline.world.writers import FIRST, PARTS, write_part
 
@@ -27,7 +30,9 @@ SETTINGS = WorldSettings.model_validate(
         "target_val": 2,
         "sequences": {"count": 1, "length": 3},
         "night": 1,
-        "anomaly": {"train": 1, "test": 1, "length": 16},
+        "anomaly": {"train": 1, "test": 3, "length": 5},
+        "scans": {"train": 6, "abnormal": 3, "test": 4},
+        "digits": {"copies": 1},
         "workers": 1,
     }
 )
@@ -144,17 +149,58 @@ def test_night_and_day_are_one_scene(world: Path) -> None:
     assert night.mean() < day.mean() and day.shape == (64, 128, 3)
 
 
-def test_anomaly_clips_mark_the_intruder_and_nothing_else(world: Path) -> None:
-    root = world / "anomaly"
-    assert names(root / "Train") == [f"Train001/{t:03d}.png" for t in range(1, 17)]
-    shown = [t for t in range(1, 17) if raw(root / f"Test/Test001_gt/{t:03d}.png").any()]
-    assert shown and shown[0] > 1  # every test clip begins as a normal one
-    interval = re.search(r"gt_frame = \[(\d+):(\d+)\];", (root / "Test/world.m").read_text())
-    assert interval and [int(n) for n in interval.groups()] == [shown[0], shown[-1]]
-    mask = raw(root / f"Test/Test001_gt/{shown[-1]:03d}.png")
-    assert set(np.unique(mask)) == {0, 255} and raw(root / "Test/Test001/001.png").ndim == 2
-    calm = [render(0, "walkway", FIRST["clips"] + 1, (64, 128), t, flow=False).label for t in (1, 16)]
-    assert all((label <= PERSON).all() and (label == ROAD).any() for label in calm)
+def test_anomaly_clips_mark_what_should_not_be_there_and_nothing_else(world: Path) -> None:
+    root, numbers = world / "anomaly", range(1, 6)
+    assert names(root / "Train") == [f"Train001/{t:03d}.png" for t in numbers]
+    intervals = re.findall(
+        r"^TestVideoFile{end\+1}.gt_frame = \[(\d+):(\d+)\];$", (root / "Test/world.m").read_text(), re.M
+    )
+    assert len(intervals) == len(ABNORMAL)
+    for clip, (kind, (first, last)) in enumerate(zip(ABNORMAL, intervals, strict=True), 1):
+        masks = [raw(root / f"Test/Test{clip:03d}_gt/{t:03d}.png") for t in numbers]
+        shown = [t for t, mask in zip(numbers, masks, strict=True) if mask.any()]
+        assert shown == list(range(int(first), int(last) + 1))
+        assert shown[0] > 1 and shown[-1] == 5  # begins as a normal clip
+        picture = raw(root / f"Test/Test{clip:03d}/005.png")
+        frame, marked = render(0, f"watched_{kind}", FIRST["tests"] + clip, (64, 128), 2, flow=False), masks[-1] > 0
+        assert np.array_equal(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY), picture)
+        assert set(np.unique(masks[-1])) == {0, 255} and np.array_equal(frame.abnormal, marked)
+        assert np.array_equal(frame.instance == frame.instance[marked].max(), marked)  # the whole of one thing
+        assert set(frame.label[marked]) == {PERSON if kind == "person_on_road" else CAR}
+
+
+@pytest.mark.parametrize(("frames", "text"), [([], ""), ([4], "4:4"), ([3, 4, 5, 9], "3:5, 9:9")])
+def test_intervals_of_abnormal_frames(frames: list[int], text: str) -> None:
+    assert writers._intervals(frames) == text
+
+
+def test_scans_hold_as_many_of_each_kind_as_asked_for(world: Path) -> None:
+    with np.load(world / "scans/scans.npz") as arrays:
+        stored = dict(arrays)
+    assert {name: array.shape for name, array in stored.items() if name.endswith("images")} == {
+        "train_images": (9, 64, 64), "test_images": (4, 64, 64),
+    }  # fmt: skip
+    assert sorted(stored["train_labels"]) == [0] * 6 + [1] * 3 and sorted(stored["test_labels"]) == [0, 0, 1, 1]
+    for split in ("train", "test"):
+        masks, labels = stored[f"{split}_masks"], stored[f"{split}_labels"]
+        assert {array.dtype.name for name, array in stored.items()} == {"uint8"} and set(np.unique(masks)) == {0, 1}
+        assert np.array_equal(masks.any((1, 2)), labels == 1)
+    pictures = np.concatenate([stored["train_images"], stored["test_images"]])
+    assert len(np.unique(pictures, axis=0)) == 13
+
+
+def test_digits_come_back_through_the_reader_with_their_factors(world: Path) -> None:
+    data = open_dataset("npz", world / "digits", dev_share=0.0)
+    assert data.counts() == {"train": 1547, "test": 250} and data.read(data.items("test")[0]).image.shape == (28, 28, 3)
+    slant, width = np.array([item.meta["factors"] for item in data.items()]).T
+    assert (np.abs(slant) <= 0.4).all() and (width >= 0.6).all() and (width <= 1.2).all()
+    assert np.bincount([item.meta["category"] for item in data.items("test")]).min() > 15
+
+
+@pytest.mark.parametrize("part", ["scans", "digits"])
+def test_the_bytes_of_arrays_do_not_tell_the_time(world: Path, part: str) -> None:
+    with zipfile.ZipFile(world / part / f"{part}.npz") as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def digest(folder: Path) -> str:
@@ -163,7 +209,7 @@ def digest(folder: Path) -> str:
 
 def test_bytes_do_not_depend_on_the_number_of_processes(world: Path, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"workers": 2})
-    for part in ("source", "sequences"):
+    for part in ("source", "sequences", "anomaly"):
         write_part(part, tmp_path / part, settings)
         assert names(tmp_path / part) == names(world / part)
         assert digest(tmp_path / part) == digest(world / part)
@@ -185,7 +231,15 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"seeds": 1}, {"seed": -1}, {"seed": "0"}, {"size": [100, 200]}, {"sequences": {"length": 1}}]
+    "wrong",
+    [
+        {"seeds": 1},
+        {"seed": -1},
+        {"seed": "0"},
+        {"size": [100, 200]},
+        {"sequences": {"length": 1}},
+        {"scans": {"test": 1}},
+    ],
 )
 def test_wrong_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
