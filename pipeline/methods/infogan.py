@@ -8,7 +8,8 @@ so that the shared trunk learns from it, too.
 Not as published: each category is drawn equally often, one draw feeds the updates of both sides, and two additions that 0
 switches off. `invariance` has Q tell a real picture as it tells the same one turned, shifted and scaled a little, and all
 pictures together as all categories (the mutual information of Ji, Henriques, Vedaldi; ICCV 2019): without it two digits may
-share a code. `labelled` is a share of the real pictures whose categories Q is told.
+share a code. For the first `head_start` of the steps trunk and Q learn nothing else. `labelled` is a share of the real pictures
+whose categories Q is told.
 """
 
 import hashlib
@@ -74,7 +75,8 @@ class Settings(MethodSettings):
     discriminator_lr: Rate = 0.0002  # of trunk, D and Q
     categorical_weight: Weight = 1.0  # of what is told of the categorical code
     continuous_weight: Weight = 1.0
-    warmup: Share = 0.0  # share of the steps in which both weights grow from 0
+    head_start: Share = 0.0  # share of the steps, the first, in which Q and the trunk learn from real pictures alone
+    warmup: Share = 0.0  # share of the steps, the next, in which both weights grow from 0
     variance: Literal["fixed", "learned"] = "fixed"  # of Q's normal distributions: 1, or between e^-6 and e^2
     labelled: Share = 0.0  # of the real pictures whose categories are used
     labelled_weight: Weight = 1.0
@@ -126,6 +128,7 @@ class InfoGAN:
         begin_undecided(Q, random)
         self.frozen = nn.ModuleDict({"matching": Matching(own.categories)})
         self.joint = torch.zeros(own.categories, own.categories)
+        self.begun = round(own.head_start * train.steps) if informed else 0
 
     def optimizers(self) -> dict[str, Optimizer]:
         G, trunk, D, Q = self._nets()
@@ -141,8 +144,11 @@ class InfoGAN:
     def step(self, batch: Any) -> Iterator[Update]:
         G, trunk, D, Q = self._nets()
         real, positions = batch.digits.image[:, :1], batch.digits.positions
-        n, warm = int(positions[0]) // self.train.batch, self.own.warmup * self.train.steps
-        drawn, grown = codes(self.own, self.seed, positions, real), min(1.0, (n + 1) / warm) if warm else 1.0
+        n = int(positions[0]) // self.train.batch
+        if n < self.begun:
+            yield from self._head_start(batch.digits, n)
+            return
+        drawn, grown = codes(self.own, self.seed, positions, real), self._grown(n)
         fake = G(drawn.joined)
         seen_real, seen_fake = trunk(real), trunk(fake)
         judged = {"D": vanilla(D(seen_real), True) + vanilla(D(seen_fake), False)}
@@ -157,6 +163,19 @@ class InfoGAN:
         yield Update("generator", _bounds(told, drawn), due=False)  # for the curves
         read = {f"{name}_G": loss for name, loss in self._unread(told, drawn, grown).items()} if self.informed else {}
         yield Update("generator", {"gan": vanilla(D(seen_fake), True)} | read)
+
+    def _head_start(self, digits: Any, n: int) -> Iterator[Update]:
+        """What Q tells of real pictures, and 0 for all that is not due yet."""
+        zero = digits.image.new_zeros(())
+        told = self._told_of_real(digits, self.nets["trunk"](digits.image[:, :1]), n)
+        yield Update("discriminator", dict.fromkeys(("D", "category_Q", "continuous_Q"), zero) | told)
+        drawn = ("information", "information_continuous", "gan", "category_G", "continuous_G")
+        yield Update("generator", dict.fromkeys(drawn, zero), due=False)
+
+    def _grown(self, n: int) -> float:
+        """The share of the information's weights at step n."""
+        warm = self.own.warmup * self.train.steps
+        return min(1.0, (n + 1 - self.begun) / warm) if warm else 1.0
 
     def _unread(self, told: Told, drawn: Codes, grown: float) -> dict[str, Tensor]:
         """What Q does not tell of the codes: the bound of the information but for its sign and the codes' entropy."""
@@ -179,7 +198,10 @@ class InfoGAN:
             found["labelled"] = own.labelled_weight * lost / (own.labelled * len(digits))  # the expected count: no bias
         if own.invariance:
             other = warped(digits.image[:, :1], own, uniforms(self.seed, "infogan/warp", digits.positions, 5))
-            joint = shared_mean(logits.softmax(1).T @ Q(trunk(other))[0].softmax(1) / len(digits))
+            one, two = logits.softmax(1), Q(trunk(other))[0].softmax(1)
+            joint = shared_mean(
+                (one[:, :, None] * two[:, None]).mean(0)
+            )  # no product of matrices: float32 in bf16, too
             kept = min(MEMORY, n / (n + 1))
             self.joint = kept * self.joint.to(joint) + (1 - kept) * joint.detach()
             usual = self.joint + joint - joint.detach()  # the value of the last batches, the whole slope of this one
@@ -307,9 +329,11 @@ def calibrate(nets: nn.ModuleDict, params: dict[str, Any], sets: dict[str, Shard
 
 def check(params: dict[str, Any]) -> list[str]:
     """What contradicts itself in the parameters, a sentence each."""
-    crop = params["train"]["crop"]
-    if crop[0] == crop[1] and crop[0] in PLANS:
-        return []
-    return [
-        f"params.yaml: infogan draws squares of 28 or 32 pixels, not {crop}; set infogan.train.crop and digits.size"
-    ]
+    crop, own, found = params["train"]["crop"], params["infogan"], []
+    if crop[0] != crop[1] or crop[0] not in PLANS:
+        found.append(
+            f"params.yaml: infogan draws squares of 28 or 32 pixels, not {crop}; set infogan.train.crop and digits.size"
+        )
+    if own.get("head_start") and not (own["invariance"] or own["labelled"]):
+        found.append("params.yaml: infogan.head_start has nothing to learn without invariance or labelled; set it to 0")
+    return found

@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 UNUSED = (
-    *infogan.UNUSED, "infogan.warmup", "infogan.labelled", "infogan.labelled_weight", "infogan.invariance", "infogan.balance",
+    *infogan.UNUSED, "infogan.head_start", "infogan.warmup", "infogan.labelled", "infogan.labelled_weight", "infogan.invariance", "infogan.balance",
     "infogan.slant", "infogan.turn", "infogan.shift", "infogan.scale",
 )  # fmt: skip
 

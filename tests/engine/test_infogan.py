@@ -50,6 +50,20 @@ def test_in_the_control_q_only_reads():
     assert losses == {"discriminator": {"D"}, "reader": {"category_Q", "continuous_Q"}, "generator": {"gan"}}
 
 
+def test_in_the_head_start_only_the_trunk_and_q_learn():
+    method = toy.build("infogan", {"infogan": {"head_start": 0.5}})
+    before = {key: value.clone() for key, value in method.nets.named_parameters()}
+    losses = run_step(method.step(batch_of()), method.optimizers())
+    assert {name for name, value in losses.items() if value} == {"invariance"}
+    moved = {key.split(".")[0] for key, value in method.nets.named_parameters() if not torch.equal(value, before[key])}
+    assert moved == {"trunk", "Q"}
+    later = batch_of()
+    later.digits.positions = later.digits.positions + method.begun * method.train.batch
+    assert list(run_step(method.step(later), method.optimizers())) == list(losses)
+    words = infogan.check(toy.params("infogan", {"infogan": {"head_start": 0.5, "invariance": 0.0}}))
+    assert "head_start has nothing to learn" in words[0]
+
+
 def test_codes_belong_to_their_place_and_every_category_is_drawn_equally_often():
     like = torch.zeros(1, dtype=torch.float64)
     whole, part = codes(OWN, 5, np.arange(30), like), codes(OWN, 5, np.arange(10, 20), like)

@@ -57,7 +57,7 @@ TOY: dict[str, Any] = {
         "penalty": 10.0, "kappa": 1.0, "encoder_lr": 1e-3,
     },
     "egbad": {"latent": 4, "generator_width": 4, "discriminator_width": 4, "encoder_width": 4, "hidden": 8},
-    "infogan": {"noise": 6, "categories": 3, "width": 4, "invariance": 1.0},
+    "infogan": {"noise": 6, "categories": 3, "width": 4, "invariance": 1.0, "head_start": 0.0},
     "cogan": {"latent": 4},
     "concat": {"generator_width": 8, "generator_blocks": 1},
     "cut": {
@@ -102,6 +102,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "segment": {"steps": 4, "tick": 1, "net": "fcn8s_same"},
         "spigan": {"task_net": "fcn8s_same", "upsampling": "transposed", "depth": "inverse"},
         "adaptsegnet": {"level": "single"},
+        "infogan": {"head_start": 0.5},
     },
 }
 CLASSES = TABLES["cityscapes19"]
