@@ -73,11 +73,7 @@ def open_digits(model: Any, given: Arguments) -> Iterator[Any]:
     from pipeline.shards.resize import resize
 
     dataset = open_dataset(given.dataset, given.root, dev_share=0.0)
-    items = dataset.items(given.split)
-    if not items:
-        counts = ", ".join(f"{name} {count}" for name, count in dataset.counts().items())
-        raise UserError(f"{dataset.where} has no {given.split}; it holds {counts}; see --split")
-    for item in progress(items, f"codes {given.dataset}"):
+    for item in progress(dataset.items(given.split), f"codes {given.dataset}"):
         yield resize(dataset.read(item, parts=("image",)), *model.params["train"]["crop"])
 
 

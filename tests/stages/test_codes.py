@@ -56,7 +56,7 @@ def test_a_model_reads_any_digits_as_the_stage_did(read: Path) -> None:
     assert ended.code == 0, ended.err
     stage = scores(read / "results/codes/infogan/0/scores.json")
     assert scores(read / "one.json") == {k: v for k, v in stage.items() if k != "seed"} | {"dataset": "npz"}
-    assert "has no val; it holds" in run_here(read, "codes", *asked, "--split", "val").sentence
+    assert "has no split 'val'; it has train (20)" in run_here(read, "codes", *asked, "--split", "val").sentence
     assert "--root, --out" in run_here(read, "codes", *asked[:4]).sentence
 
 
