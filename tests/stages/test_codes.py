@@ -14,13 +14,14 @@ from pipeline.files import read_image
 from tests.commands import run_apart, run_here
 
 MODEL = "models/samplers/infogan/0"
+SHARDS = [f"data/shards/{name}" for name in ("source", "digits_train", "digits_judged")]
 
 
 @pytest.fixture(scope="module")
 def read(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the small world's digits, a trained infogan and what its codes are worth."""
     folder = tmp_path_factory.mktemp("codes")
-    for part in ("data/shards/digits_train", "data/shards/digits_judged", "data/raw/world_digits"):
+    for part in (*SHARDS, "data/raw/world_digits"):
         shutil.copytree(world / part, folder / part)
     shutil.copy(world / "params.yaml", folder)
     for stage in ("train", "codes"):
