@@ -1,7 +1,7 @@
 """Scoring clips by a trained scorer: an anomaly map and a score for every frame, then the figures of the field.
 
-The main figures are of raw scores, pooled over the frames of all clips: a frame's score is the maximum of its map, and is
-known when the frame is. `per_video` is the usual one of the papers, which divides by the maxima of each clip: it looks into
+The main figures are of raw scores, pooled over the frames of all clips: a frame's score is the maximum of its map, or the
+mean of that and of those before, and is known when the frame is. `per_video` is the usual one of the papers, which divides by the maxima of each clip: it looks into
 the clip's future, supposes something abnormal in every clip, and flatters.
 """
 
@@ -32,12 +32,16 @@ class Clip:
     masks: list[np.ndarray | None]  # bool (H, W), the abnormal pixels
     differences: dict[str, np.ndarray]  # "semantic", "flow": float32 (T, H, W)
     anomaly: np.ndarray  # float64 (T, H, W), by the units of held-out normal frames
-    per_video: np.ndarray  # (T,) scores by the clip's own maxima
+    by_own: np.ndarray  # (T,) maxima of the maps by the clip's own maxima
+    memory: int  # frames that a score is averaged over
 
     @property
     def scores(self) -> np.ndarray:
-        """(T,), the maximum of each map."""
-        return self.anomaly.max((1, 2))
+        """(T,), the maximum of each map, averaged over the frames before."""
+        return self.averaged(self.anomaly.max((1, 2)))
+
+    def averaged(self, scores: np.ndarray) -> np.ndarray:
+        return detection.recent(scores, [self.name] * len(scores), self.memory)
 
 
 def judge_clips(model: Model, samples: Iterable[Sample]) -> Iterator[Clip]:
@@ -62,9 +66,8 @@ def _judge(model: Model, name: str, samples: Sequence[Sample]) -> Clip:
         for sample, mask in zip(samples, masks, strict=True)
     ]
     frames = [str(sample.meta["frame"]) for sample in samples]
-    return Clip(
-        name, frames, known, masks, maps, detection.fuse(maps["semantic"], maps["flow"], **told), own.max((1, 2))
-    )
+    by_usual = detection.fuse(maps["semantic"], maps["flow"], **told)
+    return Clip(name, frames, known, masks, maps, by_usual, own.max((1, 2)), model.module.memory(model.params))
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,13 @@ def keep(clip: Clip) -> Kept:
         {"clip": clip.name, "frame": frame, "score": float(score), "label": None if label is None else int(label)}
         for frame, score, label in zip(clip.frames, clip.scores, clip.abnormal, strict=True)
     ]
-    alone = {kind: maps.max((1, 2)) for kind, maps in clip.differences.items()}
+    alone = {kind: clip.averaged(maps.max((1, 2))) for kind, maps in clip.differences.items()}
     pixels = [
         (pixel_record(found, mask), bool(mask.any()))
         for found, mask in zip(clip.anomaly, clip.masks, strict=True)
         if mask is not None
     ]
-    return Kept(rows, alone, clip.per_video, pixels)
+    return Kept(rows, alone, clip.averaged(clip.by_own), pixels)
 
 
 FRAME_LEVEL = {

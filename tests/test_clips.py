@@ -78,8 +78,10 @@ class Stub:
     def __init__(self) -> None:
         self.nets = torch.nn.ModuleDict({"one": torch.nn.Linear(1, 1)})
         self.params: dict = {}
-        self.module = SimpleNamespace(differences=self.differences, fusion=lambda nets, params: self.told)
-        self.told = {"maxima": (2.0, 4.0), "weight": 2.0}
+        self.module = SimpleNamespace(
+            differences=self.differences, fusion=lambda nets, params: self.told, memory=lambda params: self.memory
+        )
+        self.told, self.memory = {"maxima": (2.0, 4.0), "weight": 2.0}, 1
 
     @staticmethod
     def differences(nets: object, params: object, batch: SimpleNamespace) -> dict[str, torch.Tensor]:
@@ -115,6 +117,27 @@ def test_scores_do_not_depend_on_frames_to_come_but_the_papers_do(clips: Callabl
     assert [row["score"] for k in one for row in k.rows][:-1] == [row["score"] for k in other for row in k.rows][:-1]
     assert one[1].rows[0]["score"] == pytest.approx(2 * 1 / 4)  # N_S + 2 N_O by the held-out units
     assert (one[0].per_video == other[0].per_video).all() and (one[1].per_video[:-1] != other[1].per_video[:-1]).all()
+
+
+def test_a_score_remembers_the_frames_before_and_no_other_clip(clips: Callable) -> None:
+    stub = Stub()
+    stub.memory = 3
+    for kept in [keep(clip) for clip in judge_clips(stub, clips(3))]:  # frames 6 to 9 are abnormal
+        scores = [row["score"] for row in kept.rows]
+        assert scores == pytest.approx([0.5] * 6 + [2.5 / 3, 3.5 / 3, 1.5, 1.5])
+
+
+def test_each_place_has_a_unit_of_its_own() -> None:
+    nets = torch.nn.ModuleDict({"calibration": flow_anomaly.Calibration(flow_anomaly.CONSTANTS, flow_anomaly.USUAL, 2)})
+    maps = torch.zeros(4, 8, 12)
+    maps[:, 1, 1] = torch.tensor([2.0, 4.0, 6.0, 8.0])  # something moves at the upper left, in every frame another way
+    usual = flow_anomaly._usual(maps, 2)
+    assert usual.tolist() == [pytest.approx([5 * 2 / 3 + 1.25 / 3, 1.25 / 3]), pytest.approx([1.25 / 3, 1.25 / 3])]
+    assert flow_anomaly._usual(maps, 1).tolist() == [[5.0]]
+    nets["calibration"].set({"semantic": usual + 1, "flow": usual, "threshold": 0.0, "height": 8, "width": 12})
+    semantic, flow = flow_anomaly.fusion(nets, {"flow_anomaly": {}})["maxima"]
+    assert flow.shape == (8, 12) and flow[0, 0] == pytest.approx(usual[0, 0]) and semantic == pytest.approx(flow + 1)
+    assert flow[0, 0] > flow[0, 5] > flow[0, 11] and flow[0, 11] == pytest.approx(usual[0, 1])
 
 
 def test_figures_of_frames_pixels_and_unknown_labels(clips: Callable) -> None:

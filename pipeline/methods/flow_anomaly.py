@@ -6,12 +6,15 @@ frame is wrong; where something looks as nothing did there, the frame that is dr
 three planes, u, v and magnitude, scaled by one constant: a scale of each frame's own would take the speed away, which is
 what tells a bicycle. As published but for the feature network, which is a parameter, and for the constants by which the two
 differences are divided: of held-out normal clips, so that a score is known when its frame is (the paper takes the maxima
-of the clip that is judged, its future included; `stages.score` gives that figure too, under its own name).
+of the clip that is judged, its future included; `stages.score` gives that figure too, under its own name). Three additions,
+which 1 switches off: differences are averaged over a `window` of pixels and scores over a `memory` of frames, and what is
+usual is told for each of `places` x `places` parts of the frame, as a fixed camera sees more motion in some than in others.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -24,6 +27,7 @@ from pipeline.farneback import FlowSettings
 from pipeline.methods import pix2pix
 from pipeline.methods.pix2pix import UNUSED, Pix2pix, generator
 from pipeline.methods.pix2pix_pairs import CHANNELS
+from pipeline.metrics.detection import fuse, recent
 from pipeline.nets.calibration import Calibration
 from pipeline.nets.perceptual import empty_feature_net, feature_net
 from pipeline.nets.resnet_generator import pad_to_multiple
@@ -35,11 +39,12 @@ __all__ = ["ABILITY", "BLOCKS", "DOMAINS", "HELD_OUT", "MODELS", "UNUSED", "USES
 ABILITY = "scorer"
 USES_TARGET_LABELS = False
 DOMAINS = {"clips": ("image", "flow")}
-HELD_OUT = {"clips_held_out": ("image", "flow")}
+HELD_OUT = {"clips_held_out": ("image", "flow", "meta")}
 BLOCKS = ("train", "flow", "flow_anomaly")
 BATCH = 8  # frames that are judged together
 MODELS = {"flow": FlowSettings}
-CONSTANTS = ("semantic", "flow", "threshold", "height", "width")
+CONSTANTS, USUAL = ("threshold", "height", "width"), ("semantic", "flow")
+SHARED = 1 / 3  # of what is usual at a place, the mean over all places: few held-out frames pass some of them
 
 
 class Settings(pix2pix.Settings):
@@ -51,6 +56,8 @@ class Settings(pix2pix.Settings):
     feature_layer: Annotated[int, Field(ge=0, le=4)] = 4  # of its five maps, shallow to deep; alexnet's 4 is conv5
     flow_weight: Weight = 2.0  # lambda of the fusion: A = N_S + lambda N_O
     window: Count = 1  # pixels a side over which both differences are averaged; odd
+    places: Count = 1  # a side: parts of the frame of which each has a unit of its own
+    memory: Count = 1  # frames, this one and those before it, over which a score is averaged
 
 
 def encode(flow: Tensor, scale: float) -> Tensor:
@@ -76,7 +83,7 @@ class FlowAnomaly:
         drawn = {f"{net}_{name}": half.nets[net] for name, half in self.halves.items() for net in ("G", "D")}
         self.features = feature_net(own.features, own.features_file)
         self.nets = nn.ModuleDict(drawn)
-        self.frozen = nn.ModuleDict({"features": self.features, "calibration": Calibration(CONSTANTS)})
+        self.frozen = nn.ModuleDict({"features": self.features, "calibration": _calibration(own)})
 
     def optimizers(self) -> dict[str, Optimizer]:
         return {f"{role}_{name}": o for name, half in self.halves.items() for role, o in half.optimizers().items()}
@@ -101,7 +108,11 @@ def build(params: dict[str, Any], classes: int, seed: int) -> FlowAnomaly:
 def exported(params: dict[str, Any], classes: int) -> nn.ModuleDict:
     own = Settings(**params["flow_anomaly"])
     nets: dict[str, nn.Module] = {f"G_{name}": generator(own, CHANNELS) for name in ("flow", "frame")}
-    return nn.ModuleDict({**nets, "features": empty_feature_net(own.features), "calibration": Calibration(CONSTANTS)})
+    return nn.ModuleDict({**nets, "features": empty_feature_net(own.features), "calibration": _calibration(own)})
+
+
+def _calibration(own: Settings) -> Calibration:
+    return Calibration(CONSTANTS, USUAL, own.places)
 
 
 def draw(nets: nn.ModuleDict, params: dict[str, Any], clips: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,26 +143,41 @@ def differences(nets: nn.ModuleDict, params: dict[str, Any], clips: Any) -> dict
 
 
 def fusion(nets: nn.ModuleDict, params: dict[str, Any]) -> dict[str, Any]:
-    """What `metrics.detection.fuse` is told: the units of both differences, and lambda."""
+    """What `metrics.detection.fuse` is told: the units of both differences, (H, W) each, and lambda."""
     usual: Any = nets["calibration"]
-    weight = Settings(**params["flow_anomaly"]).flow_weight
-    return {"maxima": (float(usual.semantic), float(usual.flow)), "weight": weight}
+    whole = (int(usual.height), int(usual.width))
+    maps = F.interpolate(torch.stack([usual.semantic, usual.flow])[None], whole, mode="bilinear", align_corners=False)
+    semantic, flow = maps[0].double().cpu().numpy()
+    return {"maxima": (semantic, flow), "weight": Settings(**params["flow_anomaly"]).flow_weight}
+
+
+def memory(params: dict[str, Any]) -> int:
+    """Over how many frames, this one and those before it, a score is averaged."""
+    return Settings(**params["flow_anomaly"]).memory
 
 
 @torch.no_grad()
 def calibrate(nets: nn.ModuleDict, params: dict[str, Any], sets: dict[str, ShardSource]) -> None:
-    """Of the held-out normal clips: the mean over their frames of each difference's maximum, and the score that one
-    frame in a hundred exceeds, which is the threshold of an alarm."""
-    device = next(nets.parameters()).device
-    batches = in_order(sets["clips_held_out"], BATCH, parts=HELD_OUT["clips_held_out"], device=device)
+    """Of the held-out normal clips: the mean over their frames of each difference's maximum, at each place, and the score
+    that one frame in a hundred exceeds, which is the threshold of an alarm."""
+    held_out, device = sets["clips_held_out"], next(nets.parameters()).device
+    batches = in_order(held_out, BATCH, parts=DOMAINS["clips"], device=device)
     found = [differences(nets, params, batch) for batch in batches]
-    maps = {name: torch.cat([one[name] for one in found]) for name in ("semantic", "flow")}
-    usual = {name: float(one.amax((1, 2)).mean()) for name, one in maps.items()}
-    weight = Settings(**params["flow_anomaly"]).flow_weight
-    scores = (maps["semantic"] / usual["semantic"] + weight * maps["flow"] / usual["flow"]).amax((1, 2))
-    calibration: Any = nets["calibration"]
+    maps = {name: torch.cat([one[name] for one in found]) for name in USUAL}
     height, width = maps["flow"].shape[1:]
-    calibration.set(usual | {"threshold": float(scores.quantile(0.99)), "height": height, "width": width})
+    calibration, places = cast(Calibration, nets["calibration"]), Settings(**params["flow_anomaly"]).places
+    usual = {name: _usual(one, places) for name, one in maps.items()}
+    calibration.set(usual | {"threshold": 0.0, "height": height, "width": width})
+    semantic, flow = (maps[name].cpu().numpy() for name in USUAL)
+    scores = fuse(semantic, flow, **fusion(nets, params)).max((1, 2))
+    clips = [str(held_out.read(i, ("meta",)).meta["sequence"]) for i in range(len(held_out))]
+    calibration.get_buffer("threshold").fill_(float(np.quantile(recent(scores, clips, memory(params)), 0.99)))
+
+
+def _usual(maps: Tensor, places: int) -> Tensor:
+    """The mean over frames of the maxima of maps (T, H, W) in each of (places, places) parts, drawn towards their mean."""
+    own = F.adaptive_max_pool2d(maps[:, None], places).mean(0)[0]
+    return (1 - SHARED) * own + SHARED * own.mean()
 
 
 def size(model: Any) -> tuple[int, int]:

@@ -96,18 +96,34 @@ def macro(scores: ArrayLike, labels: ArrayLike, clips: Sequence[Hashable]) -> tu
     return (float(np.mean(known)) if known else None), len(found) - len(known)
 
 
+def recent(scores: ArrayLike, clips: Sequence[Hashable], memory: int) -> np.ndarray:
+    """Each of scores (n,) as the mean of it and the memory - 1 before it in its clip, fewer where the clip begins.
+
+    Frames of a clip stand in their order. Nothing looks ahead.
+    """
+    scores = finite(scores, "scores")
+    out = np.empty(len(scores))
+    for own in _frames_of_each(clips, len(scores)):
+        for t, at in enumerate(own):
+            out[at] = scores[own[max(0, t + 1 - memory) : t + 1]].mean()
+    return out
+
+
 def fuse(
-    semantic: np.ndarray, flow: np.ndarray, weight: float = 2.0, maxima: tuple[float, float] | None = None
+    semantic: np.ndarray,
+    flow: np.ndarray,
+    weight: float = 2.0,
+    maxima: tuple[float | np.ndarray, float | np.ndarray] | None = None,
 ) -> np.ndarray:
     """Anomaly maps A = N_S + weight N_O (T, H, W) of one clip (Ravanbakhsh et al. 2017).
 
     N_S and N_O are the differences of semantic features and of flow, both (T, H, W) at one size and never below 0, by
-    their maxima: of this clip, its future included, as published (a map of zeros stays so), or those given, both
-    above 0, for a score that is known when its frame is.
+    their maxima: of this clip, its future included, as published (a map of zeros stays so), or those given, numbers or
+    (H, W) for each place, all above 0, for a score that is known when its frame is.
     """
     if semantic.shape != flow.shape or flow.ndim != 3:
         raise ValueError(f"both maps must be (T, H, W) of one size, not {semantic.shape} and {flow.shape}")
-    if maxima is not None and not all(one > 0 for one in maxima):
+    if maxima is not None and not all(np.all(np.asarray(one) > 0) for one in maxima):
         raise ValueError(f"the maxima must be above 0, not {maxima}")
     semantic, flow = finite(semantic, "semantic differences"), finite(flow, "flow differences")
     by_semantic, by_flow = maxima or (semantic.max(initial=0) or 1.0, flow.max(initial=0) or 1.0)

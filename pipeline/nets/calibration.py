@@ -8,20 +8,23 @@ from torch import nn
 
 
 class Calibration(nn.Module):
-    """Named constants, stored with the weights; 0 until `set` gives them."""
+    """Named constants, and maps of (cells, cells) places, stored with the weights; 0 until `set` gives them."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], maps: Sequence[str] = (), cells: int = 1) -> None:
         super().__init__()
         for name in names:
             self.register_buffer(name, torch.zeros(()))
+        for name in maps:
+            self.register_buffer(name, torch.zeros(cells, cells))
 
-    def set(self, values: Mapping[str, float]) -> None:
-        """Give all of the constants; a KeyError for one that is missing."""
+    def set(self, values: Mapping[str, float | torch.Tensor]) -> None:
+        """Give all of them; a KeyError for one that is missing."""
         for name, buffer in self.named_buffers():
-            buffer.fill_(values[name])
+            buffer.copy_(torch.as_tensor(values[name]))
 
     def values(self) -> dict[str, float]:
-        return {name: float(buffer) for name, buffer in self.named_buffers()}
+        """The constants."""
+        return {name: float(buffer) for name, buffer in self.named_buffers() if buffer.ndim == 0}
 
 
 class Matching(nn.Module):

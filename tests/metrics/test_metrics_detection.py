@@ -210,12 +210,14 @@ def test_fusion_by_given_maxima_does_not_look_ahead():
     assert np.array_equal(whole[:2], begin)
     assert not np.allclose(fuse(semantic, flow)[:2], fuse(semantic[:2], flow[:2]))
     assert np.allclose(fuse(semantic, flow), fuse(semantic, flow, maxima=(semantic.max(), flow.max())))
+    each = np.linspace(1, 2, 12).reshape(3, 4)  # a unit for every place
+    assert np.allclose(fuse(semantic, flow, 0.5, (each, 4.0)), semantic / each + 0.5 * flow / 4)
 
 
 def test_fusion_of_zeros_and_of_what_does_not_fit():
     zeros, ones = np.zeros((2, 3, 4)), np.ones((2, 3, 4))
     assert np.array_equal(fuse(zeros, ones), 2 * ones) and not fuse(zeros, zeros).any()
-    for maxima in ((0.0, 1.0), (1.0, float("nan"))):  # a scorer that was never calibrated
+    for maxima in ((0.0, 1.0), (1.0, float("nan")), (np.zeros((3, 4)), 1.0)):  # a scorer that was never calibrated
         with pytest.raises(ValueError, match="above 0"):
             fuse(ones, ones, maxima=maxima)
     with pytest.raises(ValueError, match="one size"):
