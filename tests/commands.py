@@ -44,7 +44,9 @@ def environment() -> dict[str, str]:
 def run_apart(folder: Path, *command: str, before: Sequence[str] = ()) -> Ended:
     """python COMMAND in `folder`, as a process of its own; `before` stands before python."""
     whole = [*before, sys.executable, *command]
-    done = subprocess.run(whole, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        whole, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+    )  # machines differ
     return Ended(done.returncode, done.stdout, done.stderr)
 
 

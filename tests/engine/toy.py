@@ -87,7 +87,7 @@ TOY: dict[str, Any] = {
 }  # fmt: skip
 OTHER = {"steps": 4, "tick": 1, "ema": 0.0, "jitter": 0.0, "clip": 1.0, "schedule": "constant", "batch": 3}
 VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under which methods must hold what they promise
-    "averaged": {},
+    "averaged": {"infogan": {"head_start": 0.5}},
     "clipped": {
         "train": OTHER,
         "segment": OTHER,
@@ -102,7 +102,6 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
         "segment": {"steps": 4, "tick": 1, "net": "fcn8s_same"},
         "spigan": {"task_net": "fcn8s_same", "upsampling": "transposed", "depth": "inverse"},
         "adaptsegnet": {"level": "single"},
-        "infogan": {"head_start": 0.5},
     },
 }
 CLASSES = TABLES["cityscapes19"]
