@@ -16,6 +16,7 @@ import torch
 from pipeline.engine.model import Model
 from pipeline.metrics import detection
 from pipeline.metrics.pixel_level import PixelRecord, pixel_level, pixel_record
+from pipeline.nets.calibration import recent
 from pipeline.sample import Sample
 from pipeline.shards.batch import collate
 
@@ -41,7 +42,7 @@ class Clip:
         return self.averaged(self.anomaly.max((1, 2)))
 
     def averaged(self, scores: np.ndarray) -> np.ndarray:
-        return detection.recent(scores, [self.name] * len(scores), self.memory)
+        return recent(scores, [self.name] * len(scores), self.memory)
 
 
 def judge_clips(model: Model, samples: Iterable[Sample]) -> Iterator[Clip]:

@@ -27,8 +27,7 @@ from pipeline.farneback import FlowSettings
 from pipeline.methods import pix2pix
 from pipeline.methods.pix2pix import UNUSED, Pix2pix, generator
 from pipeline.methods.pix2pix_pairs import CHANNELS
-from pipeline.metrics.detection import fuse, recent
-from pipeline.nets.calibration import Calibration
+from pipeline.nets.calibration import Calibration, recent
 from pipeline.nets.perceptual import empty_feature_net, feature_net
 from pipeline.nets.resnet_generator import pad_to_multiple
 from pipeline.shards.feed import ShardSource
@@ -168,8 +167,9 @@ def calibrate(nets: nn.ModuleDict, params: dict[str, Any], sets: dict[str, Shard
     calibration, places = cast(Calibration, nets["calibration"]), Settings(**params["flow_anomaly"]).places
     usual = {name: _usual(one, places) for name, one in maps.items()}
     calibration.set(usual | {"threshold": 0.0, "height": height, "width": width})
-    semantic, flow = (maps[name].cpu().numpy() for name in USUAL)
-    scores = fuse(semantic, flow, **fusion(nets, params)).max((1, 2))
+    told = fusion(nets, params)
+    by_semantic, by_flow = (maps[name].cpu().numpy() / one for name, one in zip(USUAL, told["maxima"], strict=True))
+    scores = (by_semantic + told["weight"] * by_flow).max((1, 2))
     clips = [str(held_out.read(i, ("meta",)).meta["sequence"]) for i in range(len(held_out))]
     calibration.get_buffer("threshold").fill_(float(np.quantile(recent(scores, clips, memory(params)), 0.99)))
 

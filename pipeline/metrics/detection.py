@@ -96,19 +96,6 @@ def macro(scores: ArrayLike, labels: ArrayLike, clips: Sequence[Hashable]) -> tu
     return (float(np.mean(known)) if known else None), len(found) - len(known)
 
 
-def recent(scores: ArrayLike, clips: Sequence[Hashable], memory: int) -> np.ndarray:
-    """Each of scores (n,) as the mean of it and the memory - 1 before it in its clip, fewer where the clip begins.
-
-    Frames of a clip stand in their order. Nothing looks ahead.
-    """
-    scores = finite(scores, "scores")
-    out = np.empty(len(scores))
-    for own in _frames_of_each(clips, len(scores)):
-        for t, at in enumerate(own):
-            out[at] = scores[own[max(0, t + 1 - memory) : t + 1]].mean()
-    return out
-
-
 def fuse(
     semantic: np.ndarray,
     flow: np.ndarray,

@@ -1,8 +1,9 @@
 """What is measured when a training has ended and stored with the weights: constants of scores, classes of codes, norms."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +26,18 @@ class Calibration(nn.Module):
     def values(self) -> dict[str, float]:
         """The constants."""
         return {name: float(buffer) for name, buffer in self.named_buffers() if buffer.ndim == 0}
+
+
+def recent(scores: np.ndarray, clips: Sequence[Hashable], memory: int) -> np.ndarray:
+    """Each of scores (n,) as the mean of it and the memory - 1 before it in its clip, fewer where the clip begins.
+
+    clips: of each frame; frames of a clip stand together and in order. Nothing looks ahead.
+    """
+    out, begin = np.empty(len(scores)), 0
+    for at, clip in enumerate(clips):
+        begin = at if at and clips[at - 1] != clip else begin
+        out[at] = scores[max(begin, at + 1 - memory) : at + 1].mean()
+    return out
 
 
 class Matching(nn.Module):
