@@ -1,8 +1,8 @@
 """Scoring clips by a trained scorer: an anomaly map and a score for every frame, then the figures of the field.
 
 The main figures are of raw scores, pooled over the frames of all clips: a frame's score is the maximum of its map, or the
-mean of that and of those before, and is known when the frame is. `per_video` is the usual one of the papers, which divides by the maxima of each clip: it looks into
-the clip's future, supposes something abnormal in every clip, and flatters.
+mean of that and of those before, and is known when the frame is. `per_video` is the usual one of the papers, which divides
+by the maxima of each clip: it looks into the clip's future, supposes something abnormal in every clip, and flatters.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
