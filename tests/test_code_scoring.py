@@ -10,19 +10,36 @@ import torch
 from pipeline.code_scoring import Reading, figures, information, read_digits
 from pipeline.engine.model import Model, load_model
 from pipeline.files import UserError
+from pipeline.methods import method_module, method_names
 from pipeline.sample import Sample
 from tests.engine import toy
+
+SAMPLERS = [name for name in method_names() if method_module(name).ABILITY == "sampler"]
+
+
+def opened(name: str, folder: Path) -> Model:
+    toy.write_model(name, folder)
+    return load_model(folder)
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
-    toy.write_model("infogan", tmp_path / "model")
-    return load_model(tmp_path / "model")
+    return opened("infogan", tmp_path / "model")
 
 
 def samples(count: int, **meta: object) -> list[Sample]:
     image = np.random.RandomState(0).randint(0, 256, (count, 32, 32, 3)).astype(np.uint8)
     return [Sample(f"train-{n}", image[n], meta={"category": n % 3, **meta}) for n in range(count)]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_is_read_and_draws(name: str, tmp_path: Path) -> None:
+    model = opened(name, tmp_path / "model")
+    for buffer in ("single", "frequent"):
+        model.nets["matching"].get_buffer(buffer).copy_(torch.arange(3))
+    found = figures(model, read_digits(model, samples(6), "there"))
+    assert found["pictures"] == 6 and 0 <= found["error_many"] <= found["error"] <= 1
+    assert found["information"] <= math.log(3)
 
 
 def test_a_continuous_code_is_named_after_the_factor_that_it_follows(model: Model) -> None:

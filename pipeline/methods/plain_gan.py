@@ -18,6 +18,7 @@ from pipeline.methods.infogan import (
     Settings,
     calibrate,
     check,
+    codes,
     exported,
     join,
     read,
@@ -25,8 +26,8 @@ from pipeline.methods.infogan import (
 )
 
 __all__ = [
-    "ABILITY", "BLOCKS", "DOMAINS", "HELD_OUT", "UNUSED", "USES_TARGET_LABELS", "Settings", "build", "calibrate", "check", "exported",
-    "join", "read", "sample",
+    "ABILITY", "BLOCKS", "DOMAINS", "HELD_OUT", "UNUSED", "USES_TARGET_LABELS", "Settings", "build", "calibrate", "check", "codes",
+    "exported", "join", "read", "sample",
 ]  # fmt: skip
 
 UNUSED = (

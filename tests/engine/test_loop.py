@@ -94,8 +94,7 @@ def state(run: Run) -> dict[str, Any]:
 # -- stopping and going on ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variant", toy.VARIANTS)
-@pytest.mark.parametrize("name", toy.METHODS)
+@pytest.mark.parametrize(("name", "variant"), toy.CASES)
 def test_a_stopped_training_ends_bit_identical(name, variant, tmp_path, every_tick, undisturbed):
     steps = undisturbed(name, variant).step
     stop(name, tmp_path, steps // 2, variant)  # N steps and N steps are 2N

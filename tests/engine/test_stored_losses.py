@@ -35,8 +35,7 @@ def first_losses(name: str, variant: str, scratch: Path) -> dict[str, list[float
     return {column: [row[i] for row in run.rows] for i, column in enumerate(run.columns) if i > 1}
 
 
-@pytest.mark.parametrize("variant", toy.VARIANTS)
-@pytest.mark.parametrize("method", toy.METHODS)
+@pytest.mark.parametrize(("method", "variant"), toy.CASES)
 def test_the_first_losses_are_the_stored_ones(method, variant, tmp_path):
     losses = first_losses(method, variant, tmp_path)
     name = method if variant == "averaged" else f"{method}, {variant}"

@@ -106,6 +106,12 @@ VARIANTS: dict[str, dict[str, Any]] = {  # fmt: skip  # other settings under whi
 }
 CLASSES = TABLES["cityscapes19"]
 METHODS = [name for name in method_names() if hasattr(method_module(name), "build")]
+CASES = [  # (method, variant): every method as it is, and under what changes something of its own; two stand for the engine
+    (name, variant)
+    for name in METHODS
+    for variant, changes in VARIANTS.items()
+    if variant == "averaged" or name in (*changes, "source_only", "cyclegan")
+]
 
 
 def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
