@@ -25,9 +25,14 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_merges_and_validates(folder, name):
+def test_every_preset_merges_validates_stays_readable_and_gives_way_without_force(folder, name):
     presets.apply(name)
     assert check(read_yaml("params.yaml")) == []
+    text = Path("params.yaml").read_text()
+    assert "# SPIGAN: adversarial" in text and "crop: [" in text
+    assert max(map(len, text.splitlines())) <= 140
+    presets.apply("default")
+    assert read_yaml("params.yaml") == read_yaml("presets/default.yaml")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,14 +41,6 @@ def test_every_preset_opens_with_what_it_is_and_how_it_is_started(name):
     assert first and any("make" in line for line in first), (
         f"presets/{name}.yaml has no opening comment with its command"
     )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_comments_and_readable_lists_survive(folder, name):
-    presets.apply(name)
-    text = Path("params.yaml").read_text()
-    assert "# SPIGAN: adversarial" in text and "crop: [" in text
-    assert max(map(len, text.splitlines())) <= 140
 
 
 def test_the_documents_tell_of_every_preset_and_every_file_of_weights():
@@ -58,12 +55,6 @@ def test_another_real_domain_is_another_block_target_and_nothing_else():
     camvid, idd_lite = (read_yaml(ROOT / f"presets/{name}_segmenters.yaml") for name in ("camvid", "idd_lite"))
     assert camvid.pop("target")["layout"] == "camvid" and idd_lite.pop("target")["layout"] == "idd_lite"
     assert camvid == idd_lite
-
-
-def test_switching_between_presets_needs_no_force(folder):
-    for name in (*NAMES, "default"):
-        presets.apply(name)
-    assert read_yaml("params.yaml") == read_yaml("presets/default.yaml")
 
 
 def test_the_diff_of_a_preset_is_shown(folder):

@@ -73,6 +73,7 @@ def render(
         "pairs": besides.pairs,
         "anomaly": besides.anomaly,
         "codes": besides.codes,
+        "topics": _topics(besides),
         "drawn_scores": SCORES,
         "training": charts.of_translators(results),
         "segmenting": charts.of_segmenters(results),
@@ -95,6 +96,16 @@ def render(
         "words": words, "shape": plots.shape, "NONE": NONE, "PERFECT": PERFECT, "ORACLE": ORACLE, "SOURCE_ONLY": SOURCE_ONLY,
     }  # fmt: skip
     return environment().get_template("index.html").render(context)
+
+
+def _topics(besides: Besides) -> list[str]:
+    """What is judged otherwise than by segmenters and pairs, in words."""
+    shown = {
+        "anomalies in clips": besides.anomaly.lines,
+        "anomalies in scans": besides.anomaly.scans.lines,
+        "codes that mean something": besides.codes.lines,
+    }
+    return [name for name, lines in shown.items() if lines]
 
 
 def environment() -> Environment:

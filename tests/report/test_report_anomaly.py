@@ -37,7 +37,7 @@ def test_a_scorer_stands_beside_the_published_figure(tree: Path, params: dict[st
     assert [(row["seed"], row["auc_frame"]) for row in listed] == [(0, 0.8), (1, 0.9)]
     assert all("scores" not in row for row in listed)
     text = (tmp_path / "report/index.html").read_text()
-    section = text[text.index('id="anomaly"') : text.index('id="worst"')]
+    section = text[text.index('id="anomaly"') : text.index('id="source"')]
     assert "85.0 ± 7.1" in section and "flow_<wbr>anomaly, published" in section and "93.5" in section
     assert section.count('class="span"') == 1 and section.count("<svg") == 2  # nothing is shaded in the first clip
     assert section.count("<img") == 2

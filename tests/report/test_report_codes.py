@@ -35,7 +35,7 @@ def test_a_sampler_stands_beside_the_published_figure_and_its_control(
         ("infogan", 0, 0.1), ("infogan", 1, 0.2), ("plain_gan", 0, 0.85)
     ]  # fmt: skip
     text = (tmp_path / "report/index.html").read_text()
-    section = text[text.index('id="codes"') : text.index('id="worst"')]
+    section = text[text.index('id="codes"') : text.index('id="source"')]
     for words in ("infogan, seed 1", "15.0 ± 7.1", "infogan, published", "5.0", "plain_<wbr>gan, seed 0", "2.25"):
         assert words in section, words
     assert "continuous code 1 follows slant, |r| 0.80, of ranks 0.75" in section
