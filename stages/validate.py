@@ -100,7 +100,11 @@ def check_files(params: dict[str, Any]) -> list[str]:
     for place, name in data_sets(params):
         if name not in made and not Path("data/raw", name).exists():
             part = name.removeprefix("world_")
-            how = f"list {part} in simulate" if part in PARTS and part != name else f"make data NAME={name} FROM=path brings it"
+            how = (
+                f"list {part} in simulate"
+                if part in PARTS and part != name
+                else f"make data NAME={name} FROM=path brings it"
+            )
             found.append(f"params.yaml: {place} is {name}, but there is no data/raw/{name}; {how}")
     return found
 
