@@ -56,13 +56,14 @@ Held = dict[str, tuple[int, int]]  # method that is trained -> numbers in its mo
 
 
 class Disk(NamedTuple):
-    """What stages will write, in bytes. unknown: data sets whose pictures cannot be counted yet."""
+    """What stages will write, in bytes. unknown: data sets whose pictures cannot be counted; faults: why, as a sentence."""
 
     simulated: float
     shards: float
     translated: float
     models: float
     unknown: list[str]
+    faults: list[str]
 
     @property
     def all(self) -> float:
@@ -178,9 +179,8 @@ def weights(params: dict[str, Any]) -> Held:
             continue
         resolved = resolve(params, module)
         for given in resolved.values():
-            given |= dict.fromkeys(given.keys() & set(WEIGHT_FILES)) | dict.fromkeys(
-                given.keys() & {"features"}, "lite0"
-            )
+            given |= dict.fromkeys(given.keys() & set(WEIGHT_FILES))
+            given |= dict.fromkeys(given.keys() & {"features"}, "lite0")
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # features are not read into nets without memory
             nets = module.exported(resolved, 19), module.build(resolved, 19, 0).nets
@@ -194,12 +194,16 @@ def disk_of(params: dict[str, Any], held: Held) -> Disk:
     world, shard = block(params, "world", WorldSettings), block(params, "shard", ShardSettings)
     made, area = params["simulate"], world.size[0] * world.size[1]
     simulated = sum(_drawn(world, part) * (WORLD[part] * area if part in WORLD else DRAWN[part]) for part in made)
-    shards, unknown, source = 0.0, [], 0.0
+    shards, source, unknown, faults = 0.0, 0.0, [], []
     for name, model in BLOCKS.items():
         if name in ASKED and not params[ASKED[name]]:
             continue
         given = block(params, name, model)
-        counted = _counted(name, given, world, made)
+        try:
+            counted = _counted(name, given, world, made)
+        except UserError as error:
+            counted = None
+            faults.append(str(error))
         if counted is None:
             unknown.append(given.name)
             continue
@@ -221,7 +225,7 @@ def disk_of(params: dict[str, Any], held: Held) -> Disk:
     models = sum(
         NUMBER * held[_method(cell)][0] for stage, cell in cells(params) if stage in TRAININGS and _method(cell) in held
     )
-    return Disk(simulated, shards, translated, models, unknown)
+    return Disk(simulated, shards, translated, models, unknown, faults)
 
 
 def _drawn(world: WorldSettings, part: str) -> int:
@@ -236,7 +240,8 @@ def _drawn(world: WorldSettings, part: str) -> int:
 
 
 def _counted(name: str, given: Any, world: WorldSettings, made: list[str]) -> tuple[int, int] | None:
-    """(pictures, pixels of the first) of a data set that will be simulated, is in data/raw or in SIM2STREET_DATA."""
+    """(pictures, pixels of the first) of a data set that will be simulated, is in data/raw or in SIM2STREET_DATA; None where it is
+    in neither. Raises UserError where it is not what params.yaml says."""
     part = given.name.removeprefix("world_")
     if part in made and part != given.name:
         return _drawn(world, part), world.size[0] * world.size[1]
@@ -244,11 +249,9 @@ def _counted(name: str, given: Any, world: WorldSettings, made: list[str]) -> tu
     if root is None:
         return None
     layout = "pairs" if name == "pairs" else given.layout
-    try:
-        dataset = open_dataset(layout, root, **given.options())
-        first = dataset.read(dataset.all_items[0], ("image",)).image
-    except UserError:  # told by `failures`
-        return None
+    dataset = open_dataset(layout, root, **given.options())
+    first = dataset.read(dataset.all_items[0], ("image",)).image
+    assert first is not None
     return len(dataset.all_items), first.shape[0] * first.shape[1]
 
 
@@ -266,9 +269,17 @@ def failures(params: dict[str, Any], found: Machine) -> tuple[list[str], Disk | 
     if wrong := check(params):
         return [*sentences, *wrong], None, {}
     sentences += check_files(params)
-    device, held = block(params, "device", DeviceSettings), weights(params)
+    device = block(params, "device", DeviceSettings)
+    try:
+        held = weights(params)
+    except UserError as error:  # of a net that cannot be what its parameters say
+        return [*sentences, str(error)], None, {}
     disk = disk_of(params, held)
-    return [*sentences, *_device(device, found), *_room(params, disk, found), *_memory(device, held, found)], disk, held
+    return (
+        [*sentences, *disk.faults, *_device(device, found), *_room(params, disk, found), *_memory(device, held, found)],
+        disk,
+        held,
+    )
 
 
 def _tools() -> Iterator[str]:

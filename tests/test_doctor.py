@@ -82,6 +82,14 @@ def test_missing_data_are_told_with_the_command_that_brings_them(params):
     assert doctor.disk_of(params, {}).unknown == ["camvid"]
 
 
+def test_data_of_another_layout_are_told(params):
+    params["target"] |= {"name": "camvid", "layout": "camvid"}
+    Path("data/raw/camvid").mkdir(parents=True)
+    Path("data/raw/camvid/notes.png").write_bytes(b"no picture")
+    (told,) = sentences(params)
+    assert "data/raw/camvid is not in the expected layout" in told
+
+
 def test_wrong_parameters_are_told_and_the_cost_is_not(params):
     params["train"]["gama"] = 1.0
     told, disk, held = doctor.failures(params, ROOMY)
