@@ -105,7 +105,7 @@ def which(params: dict[str, Any]) -> dict[str, str]:
     others = [f"{key} {mine.get(key, 'left out')}" for key in differing[:8]]
     more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
     told = f"own; nearest is {name}, but for {', '.join(others)}{more}" if others else name
-    return {"preset": told, **{f"{name}:" if others else "its head": " ".join(presets.head(name))}}
+    return {"preset": told, "its head": f"({name}) {' '.join(presets.head(name))}"}
 
 
 def cost(params: dict[str, Any], disk: Disk | None, held: Held, found: Machine) -> dict[str, str]:

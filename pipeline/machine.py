@@ -200,7 +200,7 @@ def _requirements(file: str) -> Iterator[tuple[str, str]]:
 
 def gb(size: float) -> str:
     """Bytes in words."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):.0f} MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def describe(machine: Machine) -> dict[str, str]:

@@ -118,7 +118,7 @@ def test_own_parameters_are_told_with_the_nearest_preset(monkeypatch):
     monkeypatch.chdir(ROOT)
     lines = doctor.which({"train": {"gamma": 0.25}})
     assert lines["preset"] == "own; nearest is tiny, but for train.gamma 0.25"
-    assert "Cost: a few minutes" in lines["tiny:"] and "Score to expect" in lines["tiny:"]
+    assert "(tiny) Cost: a few minutes" in lines["its head"] and "Score to expect" in lines["its head"]
 
 
 @pytest.mark.parametrize(
