@@ -2,6 +2,7 @@
 # make test     the tests
 # make preset NAME=tiny      another params.yaml; FORCE=1 overwrites hand edits
 # make data NAME=camvid FROM=path      bring a data set to data/raw/NAME and check its layout
+# make doctor   what this machine has, what params.yaml will cost on it, and what would fail
 # make mlflow   the MLflow UI on this machine; make lint; make lock (needs uv)
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ export DVC_NO_ANALYTICS := true
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test setup preset data mlflow lint lock scm
+.PHONY: run test setup doctor preset data mlflow lint lock scm
 .DEFAULT_GOAL := run
 
 run: setup scm
@@ -40,6 +41,9 @@ setup:
 # an unpacked archive has no git history: DVC is told so in its local settings
 scm:
 	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || dvc config --local core.no_scm true
+
+doctor: setup
+	@python -m pipeline.doctor
 
 preset: setup
 	@python -m pipeline.presets $(NAME)

@@ -115,9 +115,19 @@ def find(name: str) -> Path:
     )
 
 
+def place(name: str) -> Path | None:
+    """Where a data set lies: in data/raw, or in SIM2STREET_DATA; None where it is in neither."""
+    if (RAW / name).exists():
+        return RAW / name
+    try:
+        return find(name)
+    except UserError:
+        return None
+
+
 def bring_missing(params: dict[str, Any]) -> None:
     """Bring the data sets that params.yaml uses and that are not there; say so where one cannot be found."""
-    for name in dict.fromkeys(_used(params)):
+    for name in dict.fromkeys(used(params)):
         if name in made_here(params) or (RAW / name).exists():
             continue
         try:
@@ -149,12 +159,12 @@ def _pairs(origin: Path) -> str:
 
 
 def _unused(name: str, params: dict[str, Any]) -> str:
-    if name in [*_used(params), *_listed(params, "sequences"), *_listed(params, "flow_pairs")]:
+    if name in [*used(params), *_listed(params, "sequences"), *_listed(params, "flow_pairs")]:
         return ""
     return "\nparams.yaml does not use it yet: name it there under source, target, pairs, clips, scans or digits, or take a preset"
 
 
-def _used(params: dict[str, Any]) -> list[str]:
+def used(params: dict[str, Any]) -> list[str]:
     """Names of the source, the target and, where lists of their sets ask for them, pairs, clips, scans and digits."""
     blocks, asked = ["source", "target"], {"pairs": "shard_pairs", "clips": "clip_sets"}
     asked |= {"scans": "scan_sets", "digits": "digit_sets"}

@@ -14,18 +14,18 @@ import psutil
 from pipeline.files import UserError, write_atomic
 
 LOCK, RWLOCK = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+DVC_LOCK = Path(".dvc/tmp/lock")  # held by any DVC command while it writes
 
 
 def mend() -> None:
     """Make the current folder ready for `dvc repro`. Raises UserError where one, or a stage that one left, still runs."""
-    at_work = _at_work()
-    if at_work:
-        raise UserError(f"{at_work} is at work in this folder; wait for it or end it, then run the same command again")
+    if busy := at_work():
+        raise UserError(f"{busy} is at work in this folder; wait for it or end it, then run the same command again")
     _mend_rwlock()
     _mend_lock()
 
 
-def _at_work() -> str | None:
+def at_work() -> str | None:
     """Another `dvc repro` or `dvc exp run` of this folder, or a stage that outlived its DVC, in words."""
     here = str(Path.cwd())
     for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
@@ -37,6 +37,20 @@ def _at_work() -> str | None:
         if " ".join(words[1:3]).startswith("-m stages") and (stage := _stage_of(process)):
             return f"stage {stage} of a DVC that was killed (process {process.pid})"
     return None
+
+
+def locked() -> bool:
+    """Whether any DVC command holds this folder; the file alone means nothing, it stays."""
+    try:
+        import fcntl
+
+        with open(DVC_LOCK) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
 
 
 def _is_dvc(words: list[str]) -> bool:

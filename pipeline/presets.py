@@ -9,6 +9,7 @@ import difflib
 import io
 import os
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,38 @@ def apply(name: str, force: bool = False) -> str:
 def _is_preset() -> bool:
     """Whether params.yaml holds the values of a preset; without its text, which takes seconds for all of them."""
     current, default = read_yaml(PARAMS), read_yaml(FOLDER / "default.yaml")
-    return any(_values(name, default) == current for name in names())
+    return any(values(name, default) == current for name in names())
 
 
-def _values(name: str, default: dict[str, Any]) -> dict[str, Any]:
+def values(name: str, default: dict[str, Any]) -> dict[str, Any]:
+    """What params.yaml of a preset holds, given what default.yaml does."""
     content = copy.deepcopy(default)
     if name != "default":
         _overlay(content, read_yaml(FOLDER / f"{name}.yaml"), name, "")
     return content
+
+
+def nearest(params: dict[str, Any]) -> tuple[str, list[str]]:
+    """The preset that differs least from these parameters, and the dotted names of what differs: none where it is it."""
+    from pipeline.tracking.outputs import flatten
+
+    default, mine, differing = read_yaml(FOLDER / "default.yaml"), flatten(params), {}
+    for name in names():
+        theirs = flatten(values(name, default))
+        differing[name] = [key for key in theirs | mine if theirs.get(key) != mine.get(key)]
+    name = min(differing, key=lambda name: len(differing[name]))
+    return name, differing[name]
+
+
+def head(name: str) -> tuple[str, str]:
+    """(cost, score to expect) in the comment that a preset opens with; each goes on to a line that ends a sentence."""
+    lines = takewhile(lambda line: line.startswith("#"), (FOLDER / f"{name}.yaml").read_text().splitlines())
+    comment, found = [line.removeprefix("#").strip() for line in lines], []
+    for start in ("Cost:", "Score to expect"):
+        begins = next((i for i, line in enumerate(comment) if line.startswith(start)), len(comment))
+        ends = next((i for i in range(begins, len(comment)) if comment[i].endswith(".")), len(comment))
+        found.append(" ".join(comment[begins : ends + 1]) or f"{start.rstrip(':')}: not told.")
+    return found[0], found[1]
 
 
 def _yaml(kind: str = "rt") -> Any:

@@ -97,15 +97,19 @@ def check_files(params: dict[str, Any]) -> list[str]:
     if params["measure"].get("network") == "inception" and not params["measure"].get("network_file"):
         found.append("params.yaml: measure.network is inception, which needs network_file; see docs/presets.md")
     made = [f"world_{part}" for part in params["simulate"]]
-    for place, name in _data_sets(params):
+    for place, name in data_sets(params):
         if name not in made and not Path("data/raw", name).exists():
             part = name.removeprefix("world_")
-            how = f"list {part} in simulate" if part in PARTS and part != name else "make data brings it"
+            how = (
+                f"list {part} in simulate"
+                if part in PARTS and part != name
+                else f"make data NAME={name} FROM=path brings it"
+            )
             found.append(f"params.yaml: {place} is {name}, but there is no data/raw/{name}; {how}")
     return found
 
 
-def _data_sets(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def data_sets(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The folders of data/raw that the graph reads: where each is named, and its name."""
     yield "source.name", block(params, "source", SourceSettings).name
     if params["target_sets"]:

@@ -284,7 +284,7 @@ def test_a_folder_of_pairs_that_is_not_there_is_told_before_anything_runs(params
     ]
     assert check_files(params | {"simulate": [*params["simulate"], "night"]}) == []
     params["pairs"]["name"] = "alderley"
-    assert "no data/raw/alderley; make data brings it" in check_files(params)[0]
+    assert "no data/raw/alderley; make data NAME=alderley FROM=path brings it" in check_files(params)[0]
     (tmp_path / "data/raw/alderley").mkdir(parents=True)
     assert check_files(params) == []
 
@@ -293,11 +293,11 @@ def test_every_data_set_that_is_not_there_is_told_before_anything_runs(params, t
     monkeypatch.chdir(tmp_path)
     params["source"]["name"], params["flow_pairs"], params["simulate"] = "synthia", ["middlebury"], ["source"]
     assert [sentence.removeprefix("params.yaml: ") for sentence in check_files(params)] == [
-        "source.name is synthia, but there is no data/raw/synthia; make data brings it",
+        "source.name is synthia, but there is no data/raw/synthia; make data NAME=synthia FROM=path brings it",
         "target.name is world_target, but there is no data/raw/world_target; list target in simulate",
         "what perfect_translation reads is world_perfect, but there is no data/raw/world_perfect; list perfect in simulate",
         "one of sequences is world_sequences, but there is no data/raw/world_sequences; list sequences in simulate",
-        "one of flow_pairs is middlebury, but there is no data/raw/middlebury; make data brings it",
+        "one of flow_pairs is middlebury, but there is no data/raw/middlebury; make data NAME=middlebury FROM=path brings it",
     ]
     params |= {"sequences": [], "flow_pairs": [], "target_sets": []}
     params["translators"]["perfect_translation"] = []

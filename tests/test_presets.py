@@ -1,6 +1,7 @@
 """Presets: each merges and validates; none is written over hand edits."""
 
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,23 @@ def test_every_preset_merges_validates_stays_readable_and_gives_way_without_forc
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_opens_with_what_it_is_and_how_it_is_started(name):
-    first = [line for line in (ROOT / f"presets/{name}.yaml").read_text().splitlines()[:8] if line.startswith("#")]
-    assert first and any("make" in line for line in first), (
-        f"presets/{name}.yaml has no opening comment with its command"
+def test_every_preset_opens_with_what_it_is_how_it_is_started_its_cost_and_its_score(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    first, *more = takewhile(
+        lambda line: line.startswith("#"), (ROOT / f"presets/{name}.yaml").read_text().splitlines()
     )
+    assert first.endswith((".", ",")) or first[-1].isalnum(), "a sentence that says what it is"
+    assert any(line.startswith("#     make ") for line in more), "its command, as a line of its own"
+    cost, score = presets.head(name)
+    assert cost.startswith("Cost: ") and score.startswith("Score to expect") and "not told" not in cost + score
+    assert cost.endswith(".") and score.endswith(".") and "Score" not in cost
+
+
+def test_the_nearest_preset_and_what_differs(folder):
+    params = presets.values("camvid", read_yaml("presets/default.yaml"))
+    assert presets.nearest(params) == ("camvid", [])
+    params["train"]["gamma"] = 0.25
+    assert presets.nearest(params) == ("camvid", ["train.gamma"])
 
 
 def test_the_documents_tell_of_every_preset_and_every_file_of_weights():

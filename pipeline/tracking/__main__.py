@@ -59,14 +59,15 @@ def ui() -> None:
     with opened() as opening:  # so that the database is there before the server looks for it
         runs = f"#/experiments/{opening.experiment}/runs?workflowType=machine_learning"  # opens at "Model training"
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # its queue serves language models only
-    port, store = _free_port(), folder()
+    port, store = free_port(), folder()
     where = ["--host", HOST, "--port", str(port), "--workers", "1"]
     what = ["--backend-store-uri", address(store), "--default-artifact-root", (store / "artifacts").as_uri()]
     print(f"MLflow: http://{HOST}:{port}/{runs}\n(ready in about ten seconds; Ctrl-C ends it)", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *where, *what])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """The first free one from 5000 on the loopback interface. Raises UserError where there is none."""
     for port in range(5000, 5100):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
