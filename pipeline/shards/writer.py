@@ -15,7 +15,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.classes import IGNORE, TABLES
+from pipeline.cluster import ALONE, ClusterSettings, stream
 from pipeline.files import UserError, digest, problems, progress, sha256_file, write_atomic, write_json
 from pipeline.sample import KEYS, Sample, encode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, sample_digest, set_digest, shard_name
@@ -54,14 +55,13 @@ def write_shards(
     classes: str,
     split: str,
     settings: ShardSettings,
-    workers: int = 1,
-    backend: str = "loky",
+    cluster: ClusterSettings = ALONE,
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
     """Write make(item) for every item, in order, as the shard set `out`; returns the content of its set.json.
 
-    classes: name of the table of the labels; split: "train", "dev" or "val"; workers: processes that make and encode
-    (joblib; any number gives the same bytes). fingerprint: digest of all that decides what `make` returns (parameters,
+    classes: name of the table of the labels; split: "train", "dev" or "val"; cluster: the processes that make and
+    encode (any give the same bytes). fingerprint: digest of all that decides what `make` returns (parameters,
     inputs, code); finished shards of a killed run are used again only under the same one, and never when it is None.
     Raises UserError for a full disk, for labels outside the table, and for bad items, all of them listed together.
     """
@@ -77,8 +77,8 @@ def write_shards(
         missing = [number for number, shard in enumerate(shards) if shard is None]
         wanted = [item for number in missing for item in parts[number]]
         errors: list[str] = []
-        with contextlib.closing(_in_order(code, wanted, workers, backend)) as stream:
-            coded = iter(progress(stream, f"write {out.name}", len(wanted)))
+        with contextlib.closing(stream(code, wanted, cluster)) as made:
+            coded = iter(progress(made, f"write {out.name}", len(wanted)))
             for number in missing:
                 shards[number] = _write_shard(scratch, number, islice(coded, len(parts[number])), errors)
         if errors:
@@ -150,21 +150,6 @@ def _histogram(sample: Sample, classes: str) -> list[int] | None:
             f"(0 to {known - 1}, {IGNORE} = ignore); map the labels to trainIds first"
         )
     return [int(count) for count in (*counts[:known], counts[IGNORE])]
-
-
-def _in_order(
-    code: Callable[[Item], Coded | str], items: Sequence[Item], workers: int, backend: str
-) -> Generator[Coded | str, None, None]:
-    """code(item) for every item in order, one at a time, so that memory does not grow with the set.
-
-    To be closed: joblib stops the workers of a stream that was left behind at some later moment, under the next one.
-    """
-    if workers <= 1 or len(items) < 2:
-        yield from map(code, items)
-        return
-    from joblib import Parallel, delayed
-
-    yield from Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(code)(item) for item in items)
 
 
 def _bad_items(out: Path, errors: list[str], count: int) -> UserError:

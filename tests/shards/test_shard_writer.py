@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.cluster import ClusterSettings
 from pipeline.files import UserError, decode_image
 from pipeline.params import parse
 from pipeline.sample import KEYS, Sample
@@ -25,7 +26,7 @@ def write(make, items, out, settings=SETTINGS, **more):
 
 def test_written_twice_by_any_number_of_workers_is_the_same_bytes(make, written, tmp_path, folder_bytes):
     for name, workers in (("again", 1), ("two", 2)):
-        write(make, range(11), tmp_path / name, workers=workers)
+        write(make, range(11), tmp_path / name, cluster=ClusterSettings(workers=workers))
         assert folder_bytes(tmp_path / name) == folder_bytes(written)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["again", "two"]  # no scratch is left
 
@@ -119,7 +120,7 @@ def test_bad_items_are_listed_together_and_nothing_is_left(make, tmp_path, worke
         return make(i)
 
     with pytest.raises(UserError) as caught:
-        write(some, range(11), tmp_path / "set", workers=workers)
+        write(some, range(11), tmp_path / "set", cluster=ClusterSettings(workers=workers))
     assert len(str(caught.value).splitlines()) == 3
     assert "2 of the 11" in str(caught.value) and "raw/2.png" in str(caught.value) and "raw/9.png" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
