@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
@@ -21,6 +22,7 @@ from pydantic import Field, field_validator, model_validator
 from pipeline.files import UserError, progress
 from pipeline.params import Parameters, block
 
+ROOT = Path(__file__).resolve().parents[1]
 RETRIES = 2  # of an item whose process was killed
 PATIENCE = 60  # seconds for a scheduler to answer and for a first worker to join it
 AHEAD = 2  # items in flight for each process or thread: one in work, one that waits for it
@@ -166,18 +168,20 @@ def _on_dask(call: Callable[[Item], Any], items: Sequence[Item], cluster: Cluste
             yield from _window(submit, lambda future: future.result(), items, width)
         except KilledWorker as error:
             raise _deadly(error) from None
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"workers of the Dask scheduler at {cluster.address} cannot import {error.name}; start them in the same "
-                "environment, with PYTHONPATH naming this project's folder"
-            ) from None
+        except (ModuleNotFoundError, RuntimeError) as error:
+            missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+            if not isinstance(missing, ModuleNotFoundError):
+                raise
+            raise _unimportable(cluster, missing) from None
 
 
 def _on_ray(call: Callable[[Item], Any], items: Sequence[Item], cluster: ClusterSettings) -> Stream:
     """Ray runs an item of a killed worker again, `max_retries` times."""
     import ray
-    from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
+    from ray.exceptions import OutOfMemoryError, RaySystemError, RayTaskError, WorkerCrashedError
 
+    if not cluster.address:  # its processes are children of this one, but look for code in PYTHONPATH alone
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     here = {"num_cpus": cluster.workers, "include_dashboard": False} if not cluster.address else {}
     try:
         ray.init(address=cluster.address or "local", log_to_driver=False, logging_level="ERROR", **here)
@@ -189,7 +193,8 @@ def _on_ray(call: Callable[[Item], Any], items: Sequence[Item], cluster: Cluster
         width = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         yield from _window(partial(task.remote, stored), ray.get, items, width)
     except RayTaskError as error:
-        raise error.cause from None
+        lost = isinstance(error.cause, RaySystemError) and "No module named" in str(error.cause)
+        raise _unimportable(cluster, error.cause) if lost else error.cause from None
     except (WorkerCrashedError, OutOfMemoryError) as error:
         raise _deadly(error) from None
     finally:
@@ -198,6 +203,13 @@ def _on_ray(call: Callable[[Item], Any], items: Sequence[Item], cluster: Cluster
 
 def _run(call: Callable[[Item], Any], item: Item) -> Any:
     return call(item)
+
+
+def _unimportable(cluster: ClusterSettings, error: Exception) -> UserError:
+    return UserError(
+        f"the cluster at {cluster.address or 'this machine'} cannot load this project's code ({str(error).splitlines()[0]}); "
+        "start its scheduler and workers in this project's environment, with PYTHONPATH naming its folder"
+    )
 
 
 def _unreachable(what: str, command: str, cluster: ClusterSettings, error: Exception) -> UserError:

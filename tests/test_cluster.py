@@ -73,18 +73,22 @@ def killing(make: Callable[[int], Sample], marker: Path) -> Callable[[int], Samp
     return one
 
 
-def sample(i: int) -> Sample:
-    draw = np.random.default_rng(i)
-    image = draw.integers(0, 256, (24, 40, 3), dtype=np.uint8)
-    return Sample(f"drive_{i:06d}", image=image, label=draw.choice([0, 10, 255], (24, 40)).astype(np.uint8))
+@pytest.fixture
+def make() -> Callable[[int], Sample]:
+    def one(i: int) -> Sample:  # nested, so that workers get it by value
+        draw = np.random.default_rng(i)
+        image = draw.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+        return Sample(f"drive_{i:06d}", image=image, label=draw.choice([0, 10, 255], (24, 40)).astype(np.uint8))
+
+    return one
 
 
 @everywhere
-def test_shards_are_the_same_bytes_though_a_worker_is_killed(cluster, tmp_path, monkeypatch):
+def test_shards_are_the_same_bytes_though_a_worker_is_killed(cluster, make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kept = {"classes": "cityscapes19", "split": "train", "settings": ShardSettings(samples_per_shard=4)}
-    write_shards(sample, range(11), "alone", **kept)
-    write_shards(killing(sample, Path("killed")), range(11), "shared", **kept, cluster=cluster)
+    write_shards(make, range(11), "alone", **kept)
+    write_shards(killing(make, Path("killed")), range(11), "shared", **kept, cluster=cluster)
     assert Path("killed").exists()  # here: the workers' relative paths are the stage's
     assert contents(Path("shared")) == contents(Path("alone"))
 
