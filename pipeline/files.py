@@ -1,4 +1,4 @@
-"""Files: errors in plain words, atomic outputs, digests, bounded decoding, and mapping over items.
+"""Files: errors in plain words, atomic outputs, digests, bounded decoding, and bars.
 
 Nothing here unpickles, and nothing trusts a header: a picture's size is read before its pixels are.
 """
@@ -11,7 +11,7 @@ import re
 import shutil
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,7 +28,6 @@ TIFF_TAGS = (256, 257, 258, 273, 274, 277, 279, 339)  # width, height, bits, str
 TIFF_STRIPS = 100_000  # more are not read
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class UserError(Exception):
@@ -298,7 +297,7 @@ def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
     return data.tobytes()
 
 
-# -- progress and mapping -----------------------------------------------------------------------------------------
+# -- progress -----------------------------------------------------------------------------------------------------
 
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
@@ -306,17 +305,3 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
     from tqdm import tqdm
 
     return tqdm(items, desc=label, total=total, delay=2, disable=not sys.stderr.isatty(), dynamic_ncols=True)
-
-
-def map_items(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int = 1, label: str = "", backend: str = "loky"
-) -> list[Result]:
-    """function over items in order, in `workers` processes (joblib; backend "loky", or "dask" / "ray" where registered)."""
-    if workers <= 1 or len(items) < 2:
-        return [function(item) for item in progress(items, label)]
-    from joblib import Parallel, delayed
-
-    results = Parallel(n_jobs=workers, backend=backend, return_as="generator")(
-        delayed(function)(item) for item in items
-    )
-    return list(progress(results, label, total=len(items)))

@@ -17,10 +17,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipeline.cluster import ALONE, ClusterSettings, map_items
 from pipeline.datasets import Item, Reader, open_dataset
 from pipeline.datasets.flow_pairs import FlowPair, find_pairs
 from pipeline.farneback import FlowSettings, farneback
-from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, map_items, write_json
+from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, write_json
 from pipeline.sample import Flow, encode_flow
 
 
@@ -61,7 +62,9 @@ class Judged:
     still: dict[str, float]  # the error of "nothing moves", to compare with
 
 
-def flow_of_sequences(root: Path | str, out: Path | str, settings: FlowSettings, workers: int = 1) -> dict[str, Any]:
+def flow_of_sequences(
+    root: Path | str, out: Path | str, settings: FlowSettings, cluster: ClusterSettings = ALONE
+) -> dict[str, Any]:
     """Estimate the flow of every sequence at `root` and write the folder `out` (see above); returns the report."""
     dataset = open_dataset("sequences", root, dev_share=0.0)
     items = dataset.items()
@@ -71,7 +74,7 @@ def flow_of_sequences(root: Path | str, out: Path | str, settings: FlowSettings,
     with atomic_dir(out) as folder:
         for name in ("flow", "flow_back"):
             (folder / name).mkdir()
-        judged = map_items(partial(_pair, dataset.read, settings, folder), tasks, workers, "optical_flow")
+        judged = map_items(partial(_pair, dataset.read, settings, folder), tasks, cluster, "optical_flow")
         report = _report(judged, settings)
         write_json(folder / "report.json", report)
         chosen = [tasks[i] for i in np.unique(np.linspace(0, len(tasks) - 1, 6).astype(int))]

@@ -20,10 +20,11 @@ import cv2
 import numpy as np
 
 from pipeline.classes import IGNORE, TABLES, ClassTable
+from pipeline.cluster import ALONE, ClusterSettings, map_items
 from pipeline.datasets import Item, open_dataset
 from pipeline.datasets.base import Decoder
 from pipeline.datasets.settings import SourceSettings
-from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, map_items, problems, write_json
+from pipeline.files import UserError, atomic_dir, encode_jpeg, encode_png, problems, write_json
 from pipeline.planes import centimetres
 from pipeline.sample import SKY_CENTIMETRES
 
@@ -43,7 +44,9 @@ class Found:
     instances: int = 0
 
 
-def fix_labels(root: Path | str, out: Path | str, settings: SourceSettings, workers: int = 1) -> dict[str, Any]:
+def fix_labels(
+    root: Path | str, out: Path | str, settings: SourceSettings, cluster: ClusterSettings = ALONE
+) -> dict[str, Any]:
     """Map every label of the source at `root` and write the folder `out` (see above); returns the report.
 
     Raises one UserError that lists all missing, damaged, mismatched and contradicting files. Same input, same bytes.
@@ -55,7 +58,7 @@ def fix_labels(root: Path | str, out: Path | str, settings: SourceSettings, work
     with atomic_dir(out) as folder:
         for part in parts:
             (folder / FOLDERS[part]).mkdir()
-        found = map_items(partial(_fix, decoders, parts, folder), items, workers, "fix_labels")
+        found = map_items(partial(_fix, decoders, parts, folder), items, cluster, "fix_labels")
         faults = [fault for one in found for fault in one.faults]
         if faults:
             raise _refusal(dataset.where, faults)

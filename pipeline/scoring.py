@@ -10,6 +10,7 @@ from pipeline.classes import TABLES, merge_table
 from pipeline.engine.model import Model
 from pipeline.files import UserError
 from pipeline.metrics.segmentation import confusion, scores
+from pipeline.ranks import ONE, Ranks
 from pipeline.sample import Sample
 from pipeline.translation import to_tensor
 
@@ -30,13 +31,16 @@ def predictor(model: Model, classes: str) -> Callable[[np.ndarray], np.ndarray]:
     return lambda picture: table[predict(model, picture)]
 
 
-def score(predict_one: Callable[[np.ndarray], np.ndarray], samples: Iterable[Sample], classes: str) -> dict[str, Any]:
-    """Scores of a predictor over labelled samples of one class table, with the confusion matrix."""
+def score(
+    predict_one: Callable[[np.ndarray], np.ndarray], samples: Iterable[Sample], classes: str, ranks: Ranks = ONE
+) -> dict[str, Any]:
+    """Scores of a predictor over labelled samples of one class table, with the confusion matrix: of all ranks' samples."""
     total, pictures = np.zeros((len(TABLES[classes]),) * 2, np.int64), 0
     for sample in samples:
         assert sample.image is not None and sample.label is not None
         total += confusion(predict_one(sample.image), sample.label, len(TABLES[classes]))
         pictures += 1
+    total, pictures = (sum(parts) for parts in zip(*ranks.gather((total, pictures)), strict=True))
     if not total.sum():
         raise UserError("no labelled pixel was found: every label is void, or the split has no labels")
     return {"pictures": pictures, "protocol": classes, "classes": list(TABLES[classes].names), **scores(total, classes),

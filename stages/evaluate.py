@@ -4,6 +4,8 @@ python -m stages.evaluate source_only spigan 0
 python -m stages.evaluate --model DIR --dataset NAME --root PATH --split SPLIT --out FILE.json
 """
 
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,26 +35,31 @@ def main(given: Arguments) -> None:
 
 def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, Any]) -> None:
     """The stage: scores.json, what DVC shows as metrics, and some predictions for the gallery."""
+    from pipeline.cluster import cluster_of
     from pipeline.datasets.settings import TargetSettings
     from pipeline.engine.model import load_model
-    from pipeline.files import atomic_dir, encode_png, progress, write_atomic, write_json
+    from pipeline.engine.ranks import launch_ranks
+    from pipeline.files import atomic_dir, encode_png, write_atomic, write_json
     from pipeline.methods import is_adversarial, method_module
-    from pipeline.scoring import predictor, score
+    from pipeline.scoring import predictor
     from pipeline.shards.index import ShardSet
 
     settings, target = block(params, "evaluate", EvaluateSettings), block(params, "target", TargetSettings)
     val = ShardSet.open(f"data/shards/target_{settings.split}")
-    accelerator = block(params, "device", DeviceSettings).accelerator
-    model = load_model(f"models/segmenters/{segmenter}/{translator}/{seed}", accelerator)
+    device, threads = block(params, "device", DeviceSettings), cluster_of(params).workers
+    shared, cell = launch_ranks(device), f"{segmenter}/{translator}/{seed}"
+    model = load_model(f"models/segmenters/{cell}", device.accelerator)
     predict_one = predictor(model, val.classes)
-    samples = (val.read(i, ("image", "label")) for i in progress(range(len(val)), f"evaluate {settings.split}"))
+    scored = partial(score_set, val=val, threads=threads, shared=shared)
     row = {
         "translator": translator, "segmenter": segmenter, "seed": seed, "dataset": target.name, "split": settings.split,
-        **score(predict_one, samples, val.classes), "uses_target_labels": any(method_module(name).USES_TARGET_LABELS for name in (segmenter, translator)),
+        **scored(predict_one, f"evaluate {settings.split}"), "uses_target_labels": any(method_module(name).USES_TARGET_LABELS for name in (segmenter, translator)),
     }  # fmt: skip
     if is_adversarial(segmenter):
-        row["snapshots"] = score_snapshots(f"{segmenter}/{translator}/{seed}", val, accelerator, row["miou"])
-    with atomic_dir(Path(f"results/evaluate/{segmenter}/{translator}/{seed}")) as folder:
+        row["snapshots"] = score_snapshots(cell, val.classes, scored, device.accelerator, row["miou"])
+    if shared.rank:
+        return
+    with atomic_dir(Path(f"results/evaluate/{cell}")) as folder:
         write_json(folder / "scores.json", row)
         kept = min(settings.gallery, len(val))
         for place in range(kept):  # evenly spaced: the neighbours in a drive are nearly the same picture
@@ -61,28 +68,38 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
             assert sample.image is not None
             write_atomic(folder / "predictions" / f"{sample.key}.png", encode_png(predict_one(sample.image)))
     shown = {name: round(row[name], 4) for name in ("miou", "miou16", "pixel_accuracy") if row[name] is not None}
-    write_json(Path(f"results/metrics/{segmenter}/{translator}/{seed}.json"), shown)
+    write_json(Path(f"results/metrics/{cell}.json"), shown)
 
 
-def score_snapshots(cell: str, val: Any, accelerator: str, final: float) -> dict[str, list[float]]:
+def score_set(predict_one: Any, label: str, val: Any, threads: int, shared: Any) -> dict[str, Any]:
+    """Scores over a set of shards, of which each rank takes its part; pictures are decoded in threads beside the net."""
+    from pipeline.cluster import in_threads
+    from pipeline.files import progress
+    from pipeline.scoring import score
+
+    mine = range(shared.rank, len(val), shared.world)
+    with closing(in_threads(partial(val.read, parts=("image", "label")), progress(mine, label), threads)) as samples:
+        return score(predict_one, samples, val.classes, shared)
+
+
+def score_snapshots(cell: str, classes: str, scored: Any, accelerator: str, final: float) -> dict[str, list[float]]:
     """steps and miou of a training's last snapshots; the last of them is the model, whose miou is `final`."""
     from pipeline.engine.model import load_model, load_weights
     from pipeline.engine.snapshots import read_snapshots
-    from pipeline.files import progress
-    from pipeline.scoring import predictor, score
+    from pipeline.scoring import predictor
 
     model = load_model(f"models/segmenters/{cell}", accelerator)
-    predict_one, files = predictor(model, val.classes), read_snapshots(Path(f"models/snapshots/{cell}"))
+    predict_one, files = predictor(model, classes), read_snapshots(Path(f"models/snapshots/{cell}"))
     found = []
-    for file in progress(list(files.values())[:-1], "evaluate snapshots"):
+    for file in list(files.values())[:-1]:
         load_weights(model.nets, file)
-        samples = (val.read(i, ("image", "label")) for i in range(len(val)))
-        found.append(score(predict_one, samples, val.classes)["miou"])
+        found.append(scored(predict_one, f"evaluate snapshot {file.stem}")["miou"])
     return {"steps": list(files), "miou": [*found, final]}
 
 
 def evaluate_model(given: Arguments) -> None:
     """Any trained segmenter on any supported data set."""
+    from pipeline.cluster import in_threads
     from pipeline.datasets import open_dataset
     from pipeline.engine.model import load_model
     from pipeline.files import progress, write_json
@@ -99,8 +116,9 @@ def evaluate_model(given: Arguments) -> None:
     )
     dataset.check(("image", "label"), given.split)
     items = dataset.items(given.split)
-    samples = (dataset.read(item, ("image", "label")) for item in progress(items, f"evaluate {given.dataset}"))
-    result = score(predictor(model, dataset.classes), samples, dataset.classes)
+    read, shown = partial(dataset.read, parts=("image", "label")), progress(items, f"evaluate {given.dataset}")
+    with closing(in_threads(read, shown, 2)) as samples:
+        result = score(predictor(model, dataset.classes), samples, dataset.classes)
     order = (
         "pictures",
         "protocol",

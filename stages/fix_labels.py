@@ -5,6 +5,7 @@ python -m stages.fix_labels --root SYNTHIA --out fixed --table rand_cityscapes -
 
 from pathlib import Path
 
+from pipeline.cluster import ClusterSettings, cluster_of
 from pipeline.datasets.settings import SourceSettings
 from pipeline.files import UserError
 from pipeline.params import block, load
@@ -24,10 +25,14 @@ def main(given: Arguments) -> None:
             name: getattr(given, name) for name in ("table", "labels", "lanemarking", "depth", "label_folder", "inside")
         }
         root, out, settings = Path(given.root), Path(given.out or "fixed"), parse(SourceSettings, chosen, "source")
+        cluster = ClusterSettings()
     else:
-        settings = block(load(), "source", SourceSettings)
+        params = load()
+        settings, cluster = block(params, "source", SourceSettings), cluster_of(params)
         root, out = Path("data/raw") / settings.name, OUT
-    report = fix_labels(root, out, settings, workers=given.workers)
+    if given.workers:
+        cluster = ClusterSettings(workers=max(1, given.workers))
+    report = fix_labels(root, out, settings, cluster)
     what = "label maps" if any(report["pixels"].values()) else "pictures without labels"
     print(f"{report['pictures']} {what} in {out}; see {out / 'report.json'} and {out / 'sheet.jpg'}")
 
@@ -46,5 +51,7 @@ if __name__ == "__main__":
     made.add_argument("--depth", choices=["centimetres", "none"], default="centimetres")
     made.add_argument("--label-folder", default="", help="beside RGB, where labels lie in no published folder")
     made.add_argument("--inside", default="", help="folder inside the root, where that holds several data sets")
-    made.add_argument("--workers", type=int, default=2)
+    made.add_argument(
+        "--workers", type=int, help="processes on this machine (default: 2, in the graph cluster.workers)"
+    )
     run(main, made)

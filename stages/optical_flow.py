@@ -6,6 +6,7 @@ python -m stages.optical_flow --pairs flow_pairs
 
 from pathlib import Path
 
+from pipeline.cluster import cluster_of
 from pipeline.params import block, load
 from stages.common import Arguments, parser, run
 
@@ -15,14 +16,15 @@ def main(given: Arguments) -> None:
     from pipeline.files import atomic_dir, write_json
     from pipeline.flow import flow_of_pairs, flow_of_sequences
 
-    settings = block(load(), "flow", FlowSettings)
+    params = load()
+    settings = block(params, "flow", FlowSettings)
     raw, shown = Path("data/raw") / given.name, Path("results/flow") / given.name
     if given.pairs:
         with atomic_dir(shown) as folder:
             write_json(folder / "report.json", flow_of_pairs(raw, settings))
         return
     out = Path("data/flow") / given.name
-    report = flow_of_sequences(raw, out, settings, workers=2)
+    report = flow_of_sequences(raw, out, settings, cluster_of(params))
     with atomic_dir(shown) as folder:  # what the report shows, apart from the vectors that are sharded
         for name in ("report.json", "sheet.jpg"):
             (out / name).rename(folder / name)

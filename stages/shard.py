@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cluster import cluster_of
 from pipeline.datasets.settings import PairSettings, SourceSettings, TargetSettings
 from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
@@ -46,7 +47,7 @@ def main(given: Arguments) -> None:
         classes=made.classes,
         split=made.split,
         settings=settings,
-        workers=2,
+        cluster=cluster_of(params),
         fingerprint=mark,
     )
 

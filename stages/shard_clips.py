@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cluster import cluster_of
 from pipeline.datasets.settings import ClipSettings
 from pipeline.farneback import FlowSettings
 from pipeline.params import block, load
@@ -22,7 +23,7 @@ def main(given: Arguments) -> None:
     made = clip_samples(clips, flow, Path("data/raw"), CLIP_SPLITS[given.set])
     write_shards(
         made.make, made.items, Path("data/shards") / given.set, classes=made.classes, split=made.split,
-        settings=settings, workers=2, fingerprint=fingerprint([given.set, settings.model_dump()], made.digest),
+        settings=settings, cluster=cluster_of(params), fingerprint=fingerprint([given.set, settings.model_dump()], made.digest),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cluster import cluster_of
 from pipeline.datasets.settings import DigitSettings, ScanSettings
 from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
@@ -26,7 +27,7 @@ def main(given: Arguments) -> None:
     settings = ShardSettings(samples_per_shard=1000, image_format="png", height=size, width=size)
     write_shards(
         made.make, made.items, Path("data/shards") / given.set, classes=made.classes, split=made.split,
-        settings=settings, workers=2, fingerprint=fingerprint([given.set, settings.model_dump()], made.digest),
+        settings=settings, cluster=cluster_of(params), fingerprint=fingerprint([given.set, settings.model_dump()], made.digest),
     )  # fmt: skip
 
 

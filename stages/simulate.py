@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.cluster import cluster_of
 from pipeline.params import block, load
 from pipeline.world.settings import WorldSettings
 from stages.common import Arguments, parser, run
@@ -10,7 +11,8 @@ from stages.common import Arguments, parser, run
 def main(given: Arguments) -> None:
     from pipeline.world.writers import write_part
 
-    write_part(given.part, Path("data/raw") / f"world_{given.part}", block(load(), "world", WorldSettings))
+    params, out = load(), Path("data/raw") / f"world_{given.part}"
+    write_part(given.part, out, block(params, "world", WorldSettings), cluster_of(params))
 
 
 if __name__ == "__main__":

@@ -36,35 +36,43 @@ def main(given: Arguments) -> None:
 
 def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     """The stage: every sample of the source through the translator, into shards with the same keys."""
+    from pipeline.cluster import cluster_of
     from pipeline.costs import Cost, process_peak_mb, write_cost
     from pipeline.methods import method_module
     from pipeline.provenance import fingerprint
+    from pipeline.ranks import ONE
     from pipeline.shards.index import ShardSet
     from pipeline.shards.writer import write_shards
     from pipeline.translation import rival
 
-    make: Any
-    device = "cpu"
+    draw: Any
+    device, shared = "cpu", ONE
     module, source, began = method_module(name), ShardSet.open("data/shards/source"), time.monotonic()
     own = {block_name: params[block_name] for block_name in module.BLOCKS}
     if module.ABILITY == "translator":
         from pipeline.engine.model import load_model
+        from pipeline.engine.ranks import launch_ranks
         from pipeline.label_spaces import id_table
 
-        model = load_model(f"models/translators/{name}/{seed}", block(params, "device", DeviceSettings).accelerator)
+        given = block(params, "device", DeviceSettings)
+        shared = launch_ranks(given)
+        model = load_model(f"models/translators/{name}/{seed}", given.accelerator)
         device = _device(model).type
         ids = id_table(source.classes, model.classes.name)
-        make, inputs = partial(_through_net, model, source, ids), [source.digest, model.fingerprint, device]
+        make, draw, inputs = source.read, partial(_through_net, model, ids), [source.digest, model.fingerprint, device]
     elif module.ABILITY == "rival":
-        make, inputs = rival(name, module, own, seed, source), [source.digest]
+        make, draw, inputs = rival(name, module, own, seed, source), _as_it_is, [source.digest]
     else:
         raise UserError(f"method '{name}' is a {module.ABILITY}, not a translator")
     settings = block(params, "shard", ShardSettings)
     mark = fingerprint([name, seed, own, settings.model_dump()], inputs)
     out = Path(f"data/translated/{name}/{seed}")
     write_shards(
-        make, range(len(source)), out, classes=source.classes, split="train", settings=settings, fingerprint=mark
-    )
+        make, range(len(source)), out, classes=source.classes, split="train", settings=settings, fingerprint=mark,
+        cluster=cluster_of(params), draw=draw, ranks=shared,
+    )  # fmt: skip
+    if shared.rank:
+        return
     cost = Cost(seconds=time.monotonic() - began, peak_mb=process_peak_mb())
     write_cost(
         Path(f"results/costs/translate/{name}/{seed}.json"),
@@ -77,12 +85,15 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     )
 
 
-def _through_net(model: Any, source: Any, ids: Any, i: int) -> Any:
-    """Sample i with a new picture. The model sees labels in its own ids (`ids`: from the source's to those of the data set
+def _as_it_is(sample: Any) -> Any:
+    return sample
+
+
+def _through_net(model: Any, ids: Any, sample: Any) -> Any:
+    """A sample with a new picture. The model sees labels in its own ids (`ids`: from the source's to those of the data set
     that it was trained on); the sample keeps its own."""
     from pipeline.translation import drawn
 
-    sample = source.read(i)
     seen = sample if sample.label is None else replace(sample, label=ids[sample.label])
     return replace(sample, image=drawn(model, seen))
 

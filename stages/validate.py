@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipeline.cluster import ClusterSettings
 from pipeline.datasets.settings import (
     ClipSettings,
     DigitSettings,
@@ -57,7 +58,7 @@ def models() -> dict[str, type[Parameters]]:
     fixed: dict[str, Any] = {
         "world": WorldSettings, "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings, "clips": ClipSettings,
         "scans": ScanSettings, "digits": DigitSettings,
-        "flow": FlowSettings, "shard": ShardSettings,
+        "flow": FlowSettings, "shard": ShardSettings, "cluster": ClusterSettings,
         "device": DeviceSettings, "train": TrainSettings, "segment": SegmentSettings, "measure": MeasureSettings,
         "evaluate": EvaluateSettings,
     }  # fmt: skip

@@ -18,7 +18,6 @@ from pipeline.files import (
     digest,
     encode_jpeg,
     encode_png,
-    map_items,
     picture_header,
     problems,
     read_bytes,
@@ -181,13 +180,9 @@ def test_files_that_cannot_be_read_are_sentences(tmp_path):
         read_bytes(tmp_path / "long", limit=10)
 
 
-# -- errors and items ---------------------------------------------------------------------------------------------
+# -- errors -------------------------------------------------------------------------------------------------------
 
 
 def test_many_problems_are_listed_up_to_a_limit():
     lines = str(problems("3 files are bad:", ["a", "b", "c"], limit=2)).splitlines()
     assert lines == ["3 files are bad:", "  a", "  b", "  ... and 1 more"]
-
-
-def test_items_keep_their_order_in_any_number_of_processes():
-    assert map_items(abs, [-3, 1, -2], workers=1) == map_items(abs, [-3, 1, -2], workers=2) == [3, 1, 2]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pipeline.cluster import ClusterSettings
 from pipeline.datasets.flow_pairs import decode_flo, find_pairs
 from pipeline.farneback import FlowSettings, farneback
 from pipeline.files import UserError, encode_png, read_image, read_json
@@ -123,7 +124,7 @@ def test_flow_of_sequences(tmp_path: Path) -> None:
 def test_same_bytes_with_more_processes_and_no_truth_is_null(tmp_path: Path) -> None:
     root = write_sequences(tmp_path / "raw", exact=False)
     report = flow_of_sequences(root, tmp_path / "one", SETTINGS)
-    flow_of_sequences(root, tmp_path / "two", SETTINGS, workers=2)
+    flow_of_sequences(root, tmp_path / "two", SETTINGS, ClusterSettings(workers=2))
     assert report["end_point_error"] is None and report["outliers_consistent"] is None
     for path in sorted((tmp_path / "one").rglob("*.*")):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.classes import CITYSCAPES19
+from pipeline.cluster import ClusterSettings
 from pipeline.datasets.settings import SourceSettings
 from pipeline.files import UserError, encode_png, read_image, read_json
 from pipeline.labels import fix_labels
@@ -85,7 +86,7 @@ def test_twice_and_with_more_processes_the_same_bytes(root: Path, tmp_path: Path
     first = everything(tmp_path / "out")
     fix_labels(root, tmp_path / "out", RAW)
     assert everything(tmp_path / "out") == first
-    fix_labels(root, tmp_path / "parallel", RAW, workers=2)
+    fix_labels(root, tmp_path / "parallel", RAW, ClusterSettings(workers=2))
     assert everything(tmp_path / "parallel") == first
 
 
@@ -110,7 +111,7 @@ def test_all_faults_are_listed_and_nothing_is_written(root: Path, tmp_path: Path
     (root / "RGB/0000003.png").write_bytes(cut)
     (root / "GT/LABELS/0000004.png").write_bytes(encode_png(np.zeros((H, W), np.uint8)))
     with pytest.raises(UserError) as error:
-        fix_labels(root, tmp_path / "out", RAW, workers=2)
+        fix_labels(root, tmp_path / "out", RAW, ClusterSettings(workers=2))
     head, *lines = str(error.value).splitlines()
     assert "6 faults, so nothing was written" in head
     for said in (

@@ -37,7 +37,7 @@ def launch(settings: DeviceSettings) -> Fabric:
     precision = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "32-true"
-    devices, nodes = _places(settings)
+    devices, nodes = places(settings)
     fabric = Fabric(
         accelerator=settings.accelerator,
         devices=devices,
@@ -49,7 +49,7 @@ def launch(settings: DeviceSettings) -> Fabric:
     return fabric
 
 
-def _places(settings: DeviceSettings) -> tuple[int, int]:
+def places(settings: DeviceSettings) -> tuple[int, int]:
     """Processes on this machine, and machines: torchrun's where it started this process, else device.devices on one."""
     here, everywhere = (int(os.environ.get(name, "0")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     return (here, everywhere // here) if here else (settings.devices, 1)

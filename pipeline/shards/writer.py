@@ -27,7 +27,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.classes import IGNORE, TABLES
+from pipeline.cluster import ALONE, ClusterSettings, in_threads, stream
 from pipeline.files import UserError, digest, problems, progress, sha256_file, write_atomic, write_json
+from pipeline.ranks import ONE, Ranks
 from pipeline.sample import KEYS, Sample, encode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, sample_digest, set_digest, shard_name
 from pipeline.shards.resize import picture_size, resize
@@ -54,14 +56,17 @@ def write_shards(
     classes: str,
     split: str,
     settings: ShardSettings,
-    workers: int = 1,
-    backend: str = "loky",
+    cluster: ClusterSettings = ALONE,
+    draw: Callable[[Sample], Sample] | None = None,
+    ranks: Ranks = ONE,
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
     """Write make(item) for every item, in order, as the shard set `out`; returns the content of its set.json.
 
-    classes: name of the table of the labels; split: "train", "dev" or "val"; workers: processes that make and encode
-    (joblib; any number gives the same bytes). fingerprint: digest of all that decides what `make` returns (parameters,
+    classes: name of the table of the labels; split: "train", "dev" or "val"; cluster: the processes that make and
+    encode (any give the same bytes). draw: what is done to a sample in this very process, by a net on its device; items are
+    then made before and encoded after it in threads. ranks: processes that share the shards; the first of them puts the
+    set together, the others return an empty description. fingerprint: digest of all that decides what `make` returns (parameters,
     inputs, code); finished shards of a killed run are used again only under the same one, and never when it is None.
     Raises UserError for a full disk, for labels outside the table, and for bad items, all of them listed together.
     """
@@ -71,19 +76,29 @@ def write_shards(
     size = settings.samples_per_shard
     parts = [items[start : start + size] for start in range(0, len(items), size)]
     settled = digest([FORMAT, fingerprint, classes, split, settings.model_dump(), len(items)])
-    code = partial(_code, make, classes=classes, split=split, settings=settings)
-    with _explained(out), _scratch(out, settled, keep=fingerprint is not None) as scratch:
-        shards = [_finished(scratch, number) for number in range(len(parts))]
-        missing = [number for number, shard in enumerate(shards) if shard is None]
+    code = partial(_code, classes=classes, split=split, settings=settings)
+    first = ranks.rank == 0
+    scratched = (
+        _scratch(out, settled, keep=fingerprint is not None) if first else contextlib.nullcontext(_scratch_of(out))
+    )
+    with _explained(out), scratched as scratch:
+        ranks.gather(None)  # the first has made the folder ready
+        mine = range(ranks.rank, len(parts), ranks.world)
+        shards = {number: _finished(scratch, number) for number in mine}
+        missing = [number for number in mine if shards[number] is None]
         wanted = [item for number in missing for item in parts[number]]
         errors: list[str] = []
-        with contextlib.closing(_in_order(code, wanted, workers, backend)) as stream:
-            coded = iter(progress(stream, f"write {out.name}", len(wanted)))
+        with contextlib.closing(_coded(make, draw, code, wanted, cluster)) as made:
+            coded = iter(progress(made, f"write {out.name}", len(wanted)))
             for number in missing:
                 shards[number] = _write_shard(scratch, number, islice(coded, len(parts[number])), errors)
+        errors = [error for found in ranks.gather(errors) for error in found]
         if errors:
             raise _bad_items(out, errors, len(items))
-        description = _seal(scratch / "set", [shard for shard in shards if shard], out, classes, split)
+        if not first:
+            return {}
+        whole = [shards.get(number) or _finished(scratch, number) for number in range(len(parts))]
+        description = _seal(scratch / "set", [shard for shard in whole if shard], out, classes, split)
         _publish(scratch, out)
     return description
 
@@ -91,21 +106,48 @@ def write_shards(
 # -- one sample, in any process -----------------------------------------------------------------------------------
 
 
-def _code(make: Callable[[Item], Sample], item: Item, classes: str, split: str, settings: ShardSettings) -> Coded | str:
-    """The coded sample of an item, or the sentence that says what is wrong with it."""
+def _coded(
+    make: Callable[[Item], Sample],
+    draw: Callable[[Sample], Sample] | None,
+    code: Callable[[Sample], Coded],
+    items: Sequence[Item],
+    cluster: ClusterSettings,
+) -> Generator[Coded | str, None, None]:
+    """Every item as a coded sample, or the sentence that says what is wrong with it, in order."""
+    if draw is None:
+        yield from stream(partial(_tried, (make, code)), items, cluster)
+        return
+    with contextlib.closing(in_threads(partial(_tried, (make,)), items, cluster.workers)) as samples:
+        drawn = (_further(draw, sample) for sample in samples)
+        yield from in_threads(partial(_further, code), drawn, cluster.workers)
+
+
+def _tried(functions: Sequence[Callable[[Any], Any]], item: Any) -> Any:
+    """The functions applied to an item one after the other, or the sentence that says what is wrong with it."""
+    value = item
     try:
-        sample = make(item)
-        if settings.height is not None and settings.width is not None:
-            sample = resize(sample, settings.height, settings.width)
-        sample.meta = sample.meta | {"split": split}
-        _check_key(sample.key)
-        height, width = picture_size(sample)
-        histogram = _histogram(sample, classes)
-        members = encode(sample, settings.image_format, settings.quality)
+        for function in functions:
+            value = function(value)
     except UserError as error:
         return str(error)
     except OSError as error:
         return f"{error.filename or item}: {error.strerror}; check the file and its rights"
+    return value
+
+
+def _further(function: Callable[[Sample], Any], sample: Sample | str) -> Any:
+    return sample if isinstance(sample, str) else _tried((function,), sample)
+
+
+def _code(sample: Sample, classes: str, split: str, settings: ShardSettings) -> Coded:
+    """A sample ready for its shard. Raises UserError where it cannot be stored."""
+    if settings.height is not None and settings.width is not None:
+        sample = resize(sample, settings.height, settings.width)
+    sample.meta = sample.meta | {"split": split}
+    _check_key(sample.key)
+    height, width = picture_size(sample)
+    histogram = _histogram(sample, classes)
+    members = encode(sample, settings.image_format, settings.quality)
     sums = {extension: hashlib.sha256(data).hexdigest() for extension, data in members.items()}
     sequence, frame = sample.meta.get("sequence"), sample.meta.get("frame")
     row = {
@@ -150,21 +192,6 @@ def _histogram(sample: Sample, classes: str) -> list[int] | None:
             f"(0 to {known - 1}, {IGNORE} = ignore); map the labels to trainIds first"
         )
     return [int(count) for count in (*counts[:known], counts[IGNORE])]
-
-
-def _in_order(
-    code: Callable[[Item], Coded | str], items: Sequence[Item], workers: int, backend: str
-) -> Generator[Coded | str, None, None]:
-    """code(item) for every item in order, one at a time, so that memory does not grow with the set.
-
-    To be closed: joblib stops the workers of a stream that was left behind at some later moment, under the next one.
-    """
-    if workers <= 1 or len(items) < 2:
-        yield from map(code, items)
-        return
-    from joblib import Parallel, delayed
-
-    yield from Parallel(n_jobs=workers, backend=backend, return_as="generator")(delayed(code)(item) for item in items)
 
 
 def _bad_items(out: Path, errors: list[str], count: int) -> UserError:
@@ -247,10 +274,14 @@ def _seal(folder: Path, shards: list[Shard], out: Path, classes: str, split: str
     return description
 
 
+def _scratch_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.scratch")
+
+
 @contextlib.contextmanager
 def _scratch(out: Path, fingerprint: str, keep: bool) -> Iterator[Path]:
     """The scratch folder of `out`, locked, emptied unless an earlier run left it under this very fingerprint."""
-    scratch = out.with_name(f".{out.name}.scratch")
+    scratch = _scratch_of(out)
     _check_goal(out)
     (scratch / "set").mkdir(parents=True, exist_ok=True)
     lock = os.open(scratch, os.O_RDONLY)

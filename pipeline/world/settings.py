@@ -60,7 +60,6 @@ class WorldSettings(BaseModel):
     anomaly: Anomaly = Anomaly()
     scans: Scans = Scans()
     digits: Digits = Digits()
-    workers: Positive = 2  # processes; the bytes do not depend on it
 
     @field_validator("size")
     @classmethod

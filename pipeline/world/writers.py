@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 
 from pipeline.classes import CITYSCAPES19, CITYSCAPES_IDS, SYNTHIA_RAND_CITYSCAPES, SYNTHIA_TABLES
-from pipeline.files import UserError, atomic_dir, encode_png, map_items, progress
+from pipeline.cluster import ALONE, ClusterSettings, map_items
+from pipeline.files import UserError, atomic_dir, encode_png, progress
 from pipeline.sample import encode_depth, encode_flow
 from pipeline.world.digits import copies
 from pipeline.world.frame import Frame, render, stream
@@ -45,7 +46,7 @@ CITYSCAPES_ID = np.array([{train: raw for raw, train in CITYSCAPES_IDS.items()}[
 SYNTHIA_FENCE, SYNTHIA_LANEMARKING = (64, 64, 128), (102, 102, 156)
 
 
-def write_part(part: str, root: Path | str, settings: WorldSettings) -> None:
+def write_part(part: str, root: Path | str, settings: WorldSettings, cluster: ClusterSettings = ALONE) -> None:
     """Write one part of the world into the new folder `root`, all of it or nothing.
 
     part: a key of PARTS (see the table above). Raises UserError for an unknown part.
@@ -53,7 +54,7 @@ def write_part(part: str, root: Path | str, settings: WorldSettings) -> None:
     if part not in PARTS:
         raise UserError(f"the world has no part {part!r}; it has {', '.join(PARTS)}")
     with atomic_dir(root) as folder:
-        PARTS[part](folder, settings)
+        PARTS[part](folder, settings, cluster)
 
 
 def synthia_labels(frame: Frame) -> np.ndarray:
@@ -94,13 +95,9 @@ def _folders(root: Path, *names: str) -> None:
         (root / name).mkdir(parents=True)
 
 
-def _map(function: Callable[[Any], Any], items: Sequence[Any], settings: WorldSettings, label: str) -> list[Any]:
-    return map_items(function, items, settings.workers, f"simulate {label}")
-
-
-def _write_source(root: Path, settings: WorldSettings) -> None:
+def _write_source(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     _folders(root, "RGB", "GT/LABELS", "GT/COLOR", "Depth")
-    _map(partial(_source_frame, root, settings), range(settings.source), settings, "source")
+    map_items(partial(_source_frame, root, settings), range(settings.source), cluster, "simulate source")
 
 
 def _source_frame(root: Path, settings: WorldSettings, index: int) -> None:
@@ -112,9 +109,9 @@ def _source_frame(root: Path, settings: WorldSettings, index: int) -> None:
     _put(root / "Depth" / name, _depth3(frame))
 
 
-def _write_perfect(root: Path, settings: WorldSettings) -> None:
+def _write_perfect(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     _folders(root, "RGB")
-    _map(partial(_perfect_frame, root, settings), range(settings.source), settings, "perfect")
+    map_items(partial(_perfect_frame, root, settings), range(settings.source), cluster, "simulate perfect")
 
 
 def _perfect_frame(root: Path, settings: WorldSettings, index: int) -> None:
@@ -123,10 +120,10 @@ def _perfect_frame(root: Path, settings: WorldSettings, index: int) -> None:
     _put(root / "RGB" / f"{index:07d}.png", frame.image)
 
 
-def _write_target(root: Path, settings: WorldSettings) -> None:
+def _write_target(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     for split, count in (("train", settings.target_train), ("val", settings.target_val)):
         _folders(root, f"leftImg8bit/{split}/worldtown", f"gtFine/{split}/worldtown")
-        _map(partial(_target_frame, root, settings, split), range(count), settings, f"target {split}")
+        map_items(partial(_target_frame, root, settings, split), range(count), cluster, f"simulate target {split}")
 
 
 def _target_frame(root: Path, settings: WorldSettings, split: str, number: int) -> None:
@@ -141,13 +138,13 @@ def _target_frame(root: Path, settings: WorldSettings, split: str, number: int) 
     _put(root / "gtFine" / split / "worldtown" / f"{name}_gtFine_instanceIds.png", cityscapes_instances(frame))
 
 
-def _write_sequences(root: Path, settings: WorldSettings) -> None:
+def _write_sequences(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     moments = []
     for domain in ("source", "target"):
         for drive in range(settings.sequences.count):
             _folders(root / domain / f"{drive:06d}", "RGB", "GT/LABELS", "Depth", "flow", "flow_back")
             moments += [(domain, drive, t) for t in range(settings.sequences.length)]
-    _map(partial(_sequence_frame, root, settings), moments, settings, "sequences")
+    map_items(partial(_sequence_frame, root, settings), moments, cluster, "simulate sequences")
 
 
 def _sequence_frame(root: Path, settings: WorldSettings, moment: tuple[str, int, int]) -> None:
@@ -170,9 +167,9 @@ def _sequence_frame(root: Path, settings: WorldSettings, moment: tuple[str, int,
         _put(folder / "flow_back" / name, encode_flow(*frame.flow_back))
 
 
-def _write_night(root: Path, settings: WorldSettings) -> None:
+def _write_night(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     _folders(root, "day", "night")
-    _map(partial(_night_pair, root, settings), range(settings.night), settings, "night")
+    map_items(partial(_night_pair, root, settings), range(settings.night), cluster, "simulate night")
 
 
 def _night_pair(root: Path, settings: WorldSettings, number: int) -> None:
@@ -182,12 +179,12 @@ def _night_pair(root: Path, settings: WorldSettings, number: int) -> None:
         _put(root / folder / f"{number:06d}.png", frame.image)
 
 
-def _write_anomaly(root: Path, settings: WorldSettings) -> None:
+def _write_anomaly(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     for split, count in (("Train", settings.anomaly.train), ("Test", settings.anomaly.test)):
         moments = [(split, clip, t) for clip in range(1, count + 1) for t in range(1, settings.anomaly.length + 1)]
         for clip in range(1, count + 1):
             _folders(root / split, f"{split}{clip:03d}", *([f"Test{clip:03d}_gt"] if split == "Test" else []))
-        abnormal = _map(partial(_clip_frame, root, settings), moments, settings, f"anomaly {split}")
+        abnormal = map_items(partial(_clip_frame, root, settings), moments, cluster, f"simulate anomaly {split}")
     found: dict[int, list[int]] = {clip: [] for clip in range(1, count + 1)}
     for (_, clip, number), bad in zip(moments, abnormal, strict=True):
         found[clip] += [number] * bad
@@ -221,7 +218,7 @@ def _clip_frame(root: Path, settings: WorldSettings, moment: tuple[str, int, int
     return bool(frame.abnormal.any())
 
 
-def _write_scans(root: Path, settings: WorldSettings) -> None:
+def _write_scans(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     """Every second test is abnormal; in train the abnormal ones lie among the healthy ones."""
     asked = settings.scans
     train = [(FIRST["healthy_scans"] + number, False) for number in range(asked.train)]
@@ -241,7 +238,7 @@ def _scan_arrays(split: str, shown: Sequence[tuple[int, bool]], settings: WorldS
     }
 
 
-def _write_digits(root: Path, settings: WorldSettings) -> None:
+def _write_digits(root: Path, settings: WorldSettings, cluster: ClusterSettings) -> None:
     arrays: dict[str, Any] = {}
     for split in ("train", "test"):
         kinds = zip(("images", "labels", "factors"), copies(settings.seed, settings.digits.copies, split), strict=True)
@@ -249,7 +246,7 @@ def _write_digits(root: Path, settings: WorldSettings) -> None:
     np.savez_compressed(root / "digits.npz", **arrays)
 
 
-PARTS: dict[str, Callable[[Path, WorldSettings], None]] = {
+PARTS: dict[str, Callable[[Path, WorldSettings, ClusterSettings], None]] = {
     "source": _write_source,
     "target": _write_target,
     "perfect": _write_perfect,

@@ -196,7 +196,7 @@ def test_ped1_and_ped2_side_by_side_must_be_told_apart(put: Put, tmp_path: Path)
 
 
 def test_a_test_clip_of_the_world_comes_back(tmp_path: Path) -> None:
-    write_part("anomaly", tmp_path, WorldSettings(size=(32, 64), anomaly=Anomaly(train=0, test=1, length=8), workers=1))
+    write_part("anomaly", tmp_path, WorldSettings(size=(32, 64), anomaly=Anomaly(train=0, test=1, length=8)))
     data = open_dataset("ucsd_ped", tmp_path)
     data.check(("image", "label"), "test")
     samples = [data.read(item, ("image", "label")) for item in data.items("test")]

@@ -78,7 +78,7 @@ def test_what_else_is_no_pair_is_a_sentence(put: Put, tmp_path: Path) -> None:
 
 
 def test_the_night_of_the_world_comes_back_exactly(tmp_path: Path) -> None:
-    write_part("night", tmp_path / "night", WorldSettings(size=(64, 96), night=3, workers=1))
+    write_part("night", tmp_path / "night", WorldSettings(size=(64, 96), night=3))
     data = folders(tmp_path / "night")
     assert data.counts() == {"train": 2, "val": 1}
     sample = data.read(data.items("val")[0], ("image", "paired"))

@@ -11,9 +11,7 @@ from pipeline.world.settings import Sequences, WorldSettings
 from pipeline.world.writers import FIRST, write_part
 
 SIZE = (64, 96)
-SETTINGS = WorldSettings(
-    size=SIZE, source=2, target_train=2, target_val=1, sequences=Sequences(count=1, length=2), workers=1
-)
+SETTINGS = WorldSettings(size=SIZE, source=2, target_train=2, target_val=1, sequences=Sequences(count=1, length=2))
 
 
 @pytest.fixture(scope="module")

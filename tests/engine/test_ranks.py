@@ -1,5 +1,6 @@
 """Two processes that share a batch train as one process does."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 
 from pipeline.engine import step
 from pipeline.files import read_json
-from tests.commands import ROOT, contents, run_apart
+from tests.commands import ROOT, contents, run_apart, run_here
 from tests.engine import toy
 from tests.engine.ranks import trained as train_alone
 
@@ -74,3 +75,16 @@ def test_a_training_stage_runs_under_torchrun(trained, copy):
         assert b == pytest.approx(a, rel=1e-4)  # single precision: see ranks.py
     assert "2 process(es)" in (folder / "models/translators/spigan/0/card.md").read_text()
     assert not contents(folder / ".scratch")
+
+
+def test_two_processes_translate_and_evaluate_as_one_does(trained, copy):
+    folder = copy(trained, "data/shards", "models")
+    for stage in (("translate", "spigan", "0"), ("evaluate", "source_only", "none", "0")):
+        ended = run_apart(folder, *TORCHRUN, "-m", f"stages.{stage[0]}", *stage[1:])
+        assert ended.code == 0, ended.err
+    assert contents(folder / "data/translated/spigan") == contents(trained / "data/translated/spigan")
+    assert [file.name for file in (folder / "data/translated/spigan").iterdir()] == ["0"]  # no scratch is left
+    together = contents(folder / "results/evaluate")
+    shutil.rmtree(folder / "results")
+    assert run_here(folder, "evaluate", "source_only", "none", "0").code == 0
+    assert contents(folder / "results/evaluate") == together

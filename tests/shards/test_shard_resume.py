@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cluster import ClusterSettings
 from pipeline.files import UserError
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
@@ -96,12 +97,12 @@ def test_a_full_disk_is_one_sentence_and_space_mends_it(make, tmp_path, workers,
     kept = {"classes": "cityscapes19", "split": "train", "settings": SETTINGS, "fingerprint": "same"}
     try:
         with pytest.raises(UserError, match="the disk is full: .*set could not be written") as caught:
-            write_shards(make, range(COUNT), disk / "set", workers=workers, **kept)
+            write_shards(make, range(COUNT), disk / "set", cluster=ClusterSettings(workers=workers), **kept)
         assert "\n" not in str(caught.value)
         assert not (disk / "set").exists()
         assert not list(disk.rglob("*.tmp"))
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        write_shards(make, range(COUNT), disk / "set", workers=workers, **kept)
+        write_shards(make, range(COUNT), disk / "set", cluster=ClusterSettings(workers=workers), **kept)
         write_shards(make, range(COUNT), tmp_path / "set", **kept)
         assert folder_bytes(disk / "set") == folder_bytes(tmp_path / "set")
     finally:

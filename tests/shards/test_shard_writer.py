@@ -4,13 +4,18 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.cluster import ClusterSettings
 from pipeline.files import UserError, decode_image
 from pipeline.params import parse
+from pipeline.ranks import Ranks
 from pipeline.sample import KEYS, Sample
 from pipeline.shards.index import ShardSet
 from pipeline.shards.settings import ShardSettings
@@ -25,7 +30,7 @@ def write(make, items, out, settings=SETTINGS, **more):
 
 def test_written_twice_by_any_number_of_workers_is_the_same_bytes(make, written, tmp_path, folder_bytes):
     for name, workers in (("again", 1), ("two", 2)):
-        write(make, range(11), tmp_path / name, workers=workers)
+        write(make, range(11), tmp_path / name, cluster=ClusterSettings(workers=workers))
         assert folder_bytes(tmp_path / name) == folder_bytes(written)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["again", "two"]  # no scratch is left
 
@@ -119,7 +124,7 @@ def test_bad_items_are_listed_together_and_nothing_is_left(make, tmp_path, worke
         return make(i)
 
     with pytest.raises(UserError) as caught:
-        write(some, range(11), tmp_path / "set", workers=workers)
+        write(some, range(11), tmp_path / "set", cluster=ClusterSettings(workers=workers))
     assert len(str(caught.value).splitlines()) == 3
     assert "2 of the 11" in str(caught.value) and "raw/2.png" in str(caught.value) and "raw/9.png" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -149,3 +154,49 @@ def test_an_older_set_is_replaced_whole(make, written, tmp_path, folder_bytes):
 def test_settings_refuse_half_a_size():
     with pytest.raises(UserError, match="shard is .*height and width are given together"):
         parse(ShardSettings, {"height": 128}, "shard")
+
+
+def test_what_a_net_draws_in_this_process_is_coded_in_order(make, tmp_path, folder_bytes):
+    def bright(sample):
+        drawn_in.add(threading.get_ident())
+        return replace(sample, image=255 - sample.image)
+
+    drawn_in = set()
+    write(make, range(11), tmp_path / "beside", draw=bright, cluster=ClusterSettings(workers=3))
+    write(lambda i: bright(make(i)), range(11), tmp_path / "alone")
+    assert folder_bytes(tmp_path / "beside") == folder_bytes(tmp_path / "alone")
+    assert drawn_in == {threading.get_ident()}
+
+
+def test_ranks_share_the_shards_and_the_faults(make, written, tmp_path, folder_bytes):
+    def some(i):
+        if i in (2, 9):
+            raise UserError(f"raw/{i}.png: the PNG is cut short; fetch the file again")
+        return make(i)
+
+    together(make, tmp_path / "set")
+    assert folder_bytes(tmp_path / "set") == folder_bytes(written)
+    for error in together(some, tmp_path / "bad"):
+        assert "2 of the 11" in str(error) and "raw/2.png" in str(error) and "raw/9.png" in str(error)
+    assert not (tmp_path / "bad").exists()
+
+
+def together(make, out):
+    """What two ranks, here threads, come to."""
+    barrier, told = threading.Barrier(2), [None, None]
+
+    def one(rank):
+        def gather(value):
+            told[rank] = value
+            barrier.wait(20)
+            everyone = list(told)
+            barrier.wait(20)
+            return everyone
+
+        try:
+            return write(make, range(11), out, ranks=Ranks(rank, 2, gather))
+        except UserError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, range(2)))

@@ -205,8 +205,14 @@ def test_other_stages_list_the_blocks_that_they_read():
             assert read == listed, difference(f"params of the stages of {file.name}", read, listed)
 
 
-def test_simulate_lists_all_of_the_world_but_what_changes_no_byte():
-    assert declared_params(STAGES["simulate"]) == {*leaves(PARAMS["world"], "world")} - {"world.workers"}
+def test_simulate_lists_all_of_the_world():
+    assert declared_params(STAGES["simulate"]) == {*leaves(PARAMS["world"], "world")}
+
+
+def test_where_data_stages_run_makes_no_stage_run_again():
+    assert not [
+        name for name, stage in STAGES.items() if {*leaves(PARAMS["cluster"], "cluster")} & declared_params(stage)
+    ]
 
 
 def blocks_read(file: Path) -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.classes import CITYSCAPES_ID_TO_TRAIN, synthia_known_ids, synthia_lut
+from pipeline.cluster import ClusterSettings
 from pipeline.datasets import open_dataset
 from pipeline.files import UserError
 from pipeline.world import writers
@@ -33,7 +34,6 @@ SETTINGS = WorldSettings.model_validate(
         "anomaly": {"train": 1, "test": 3, "length": 5},
         "scans": {"train": 6, "abnormal": 3, "test": 4},
         "digits": {"copies": 1},
-        "workers": 1,
     }
 )
 
@@ -208,9 +208,8 @@ def digest(folder: Path) -> str:
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(world: Path, tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"workers": 2})
     for part in ("source", "sequences", "anomaly"):
-        write_part(part, tmp_path / part, settings)
+        write_part(part, tmp_path / part, SETTINGS, ClusterSettings(workers=2))
         assert names(tmp_path / part) == names(world / part)
         assert digest(tmp_path / part) == digest(world / part)
 
