@@ -1,4 +1,4 @@
-"""Processes that share the work of one stage, without importing torch; pipeline/engine/ranks.py launches them."""
+"""Processes that share the work of one stage, without importing torch; pipeline/sharing.py launches them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
