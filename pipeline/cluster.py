@@ -90,7 +90,9 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], thread
     Python's lock. Items are taken by the thread that asks for results."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="beside")
     try:
-        yield from _window(partial(pool.submit, function), lambda future: future.result(), items, AHEAD * threads)
+        yield from _window(
+            lambda item: pool.submit(function, item), lambda future: future.result(), items, AHEAD * threads
+        )
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -45,6 +45,7 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     from pipeline.shards.writer import write_shards
     from pipeline.translation import rival
 
+    make: Any
     draw: Any
     device, shared = "cpu", ONE
     module, source, began = method_module(name), ShardSet.open("data/shards/source"), time.monotonic()
