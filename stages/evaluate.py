@@ -38,11 +38,11 @@ def evaluate_cell(segmenter: str, translator: str, seed: int, params: dict[str, 
     from pipeline.cluster import cluster_of
     from pipeline.datasets.settings import TargetSettings
     from pipeline.engine.model import load_model
-    from pipeline.sharing import launch_ranks
     from pipeline.files import atomic_dir, encode_png, write_atomic, write_json
     from pipeline.methods import is_adversarial, method_module
     from pipeline.scoring import predictor
     from pipeline.shards.index import ShardSet
+    from pipeline.sharing import launch_ranks
 
     settings, target = block(params, "evaluate", EvaluateSettings), block(params, "target", TargetSettings)
     val = ShardSet.open(f"data/shards/target_{settings.split}")

@@ -52,8 +52,8 @@ def translate_source(name: str, seed: int, params: dict[str, Any]) -> None:
     own = {block_name: params[block_name] for block_name in module.BLOCKS}
     if module.ABILITY == "translator":
         from pipeline.engine.model import load_model
-        from pipeline.sharing import launch_ranks
         from pipeline.label_spaces import id_table
+        from pipeline.sharing import launch_ranks
 
         given = block(params, "device", DeviceSettings)
         shared = launch_ranks(given)
