@@ -15,14 +15,6 @@ from typing import Any, NamedTuple
 
 from pipeline import bring, machine, mend, presets
 from pipeline.datasets import open_dataset
-from pipeline.datasets.settings import (
-    ClipSettings,
-    DigitSettings,
-    PairSettings,
-    ScanSettings,
-    SourceSettings,
-    TargetSettings,
-)
 from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError, read_json
 from pipeline.machine import Machine, gb
@@ -40,10 +32,6 @@ DRAWN = {"scans": 3800, "digits": 212}  # bytes a picture, of one size
 NUMBER, HELD = 4, 16  # bytes of a stored weight; in training with its gradient and Adam's two moments
 PROCESS = 0.85e9  # bytes that a training takes whatever its nets, measured on the CPU with those of presets/tiny.yaml
 TRAININGS = ("train", "segment", "train_scorer", "train_sampler")
-BLOCKS: dict[str, Any] = {
-    "source": SourceSettings, "target": TargetSettings, "pairs": PairSettings, "clips": ClipSettings,
-    "scans": ScanSettings, "digits": DigitSettings,
-}  # fmt: skip
 SHARDED = {  # block -> planes of a sample in its shards
     "source": ("image", "label", "instance", "depth"), "target": ("image", "label", "instance"),
     "pairs": ("image", "image"), "clips": ("image", "flow"), "scans": ("image", "label"), "digits": ("image",),
@@ -191,14 +179,17 @@ def weights(params: dict[str, Any]) -> Held:
 
 def disk_of(params: dict[str, Any], held: Held) -> Disk:
     """What all stages write, but for results and pictures of the report, which are small."""
+    from stages import validate
+
+    settings: dict[str, Any] = {**validate.models()}
     world, shard = block(params, "world", WorldSettings), block(params, "shard", ShardSettings)
     made, area = params["simulate"], world.size[0] * world.size[1]
     simulated = sum(_drawn(world, part) * (WORLD[part] * area if part in WORLD else DRAWN[part]) for part in made)
     shards, source, unknown, faults = 0.0, 0.0, [], []
-    for name, model in BLOCKS.items():
+    for name in SHARDED:
         if name in ASKED and not params[ASKED[name]]:
             continue
-        given = block(params, name, model)
+        given = block(params, name, settings[name])
         try:
             counted = _counted(name, given, world, made)
         except UserError as error:
