@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 run: setup scm
 	@python -m pipeline.mend
 	@python -m stages.validate --check
-	@dvc repro
+	@dvc repro --all-pipelines
 	@python -m pipeline.tracking sync
 	@python -m stages.report --show
 

@@ -1,108 +1,93 @@
-"""The graph is honest: what a stage lists in dvc.yaml is what its code imports and reads."""
+"""The graph is honest: what a stage depends on in dvc.yaml is what its code imports and reads."""
 
 import ast
 import re
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline import closure
+from pipeline.closure import code_of, imported_names, loaded_files
 from pipeline.engine.session import resolve
+from pipeline.files import UserError, sha256_file
 from pipeline.methods import is_adversarial, is_paired, method_module, method_names
+from tests.commands import run_here
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PARAMS: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 
-# Code that no stage lists, because it cannot change a result. Package files that hold a docstring alone need no entry.
-EXEMPT = {
-    "pipeline/methods/__init__.py": "finds a method's file by its name; the file itself is listed",
-    "pipeline/tracking": "sends on what the stages write",
-}
-CONSTANT = "validate"  # writes the same line whatever its code is; it lists what may make it stop instead
+CONSTANT = {"validate": "writes the same line whatever its code is; it lists what may make it stop instead"}
+CONSTANT["code"] = "writes the lists; it reads all of the code"
 
 
 # -- code ---------------------------------------------------------------------------------------------------------
 
 
-@cache
-def module_file(dotted: str) -> Path | None:
-    """The file of a module of this project; None for other modules and for names inside a module."""
-    if dotted.partition(".")[0] not in ("pipeline", "stages"):
-        return None
-    base = ROOT / dotted.replace(".", "/")
-    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
-
-
-@cache
-def imported_names(file: Path, in_functions: bool = True) -> frozenset[str]:
-    """Dotted names that a file imports: anywhere, or only where importing the file itself loads them."""
-    tree, names = ast.parse(file.read_text()), set()
-    for node in ast.walk(tree) if in_functions else tree.body:
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level and node.module, f"{file}: write imports in full, this test follows no relative ones"
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(names)
-
-
-def loaded_files(files: set[Path], in_functions: bool = True) -> set[Path]:
-    """All files of this project that these import, however indirectly, with the packages on the way; and themselves."""
-    seen, todo = set(), list(files)
-    while todo:
-        if (file := todo.pop()) not in seen:
-            seen.add(file)
-            for name in imported_names(file, in_functions):
-                parts = name.split(".")
-                todo += [f for i in range(len(parts)) if (f := module_file(".".join(parts[: i + 1])))]
-    return seen
-
-
-def closure(files: set[Path]) -> set[str]:
-    """The code that these files run, without what is exempt."""
-    names = {str(file.relative_to(ROOT)) for file in loaded_files(files) if not only_a_docstring(file)}
-    return {name for name in names if not name.startswith(tuple(EXEMPT))}
-
-
-def only_a_docstring(file: Path) -> bool:
-    body = ast.parse(file.read_text()).body
-    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
-
-
 def stage_file(stage: dict[str, Any]) -> Path:
-    found = re.match(r"python -m (stages\.\w+)", stage["cmd"])
-    assert found and (file := module_file(found[1])), f"{stage['cmd']} is not 'python -m stages.NAME ...'"
+    found = re.match(r"python -m stages\.(\w+)", stage["cmd"])
+    assert found and (file := ROOT / f"stages/{found[1]}.py").is_file(), (
+        f"{stage['cmd']}: not 'python -m stages.NAME ...'"
+    )
     return file
 
 
-def methods_of(stage: dict[str, Any]) -> set[str]:
-    """The methods whose files a stage loads: the one it is told by name, and those of the models that it opens."""
+def lists_of(stage: dict[str, Any]) -> set[str]:
+    """The stage's own list, and those of its methods: the one it is told by name, and those of the models it opens."""
     models = [dep.split("/")[2] for dep in stage["deps"] if dep.startswith("models/")]  # models/KIND/METHOD/...
-    return set(method_names()) & {*stage["cmd"].split(), *models}
+    methods = set(method_names()) & {*stage["cmd"].split(), *models}
+    return {f".code/stages/{stage_file(stage).stem}", *(f".code/methods/{method}" for method in methods)}
 
 
-def declared_code(stage: dict[str, Any]) -> set[str]:
-    """The Python files among the dependencies; a folder stands for all of its files."""
-    listed: set[Path] = set()
-    for dep in stage["deps"]:
-        if dep.startswith(("pipeline/", "stages/")):
-            path = ROOT / dep
-            assert path.exists(), f"{dep} does not exist"
-            listed |= set(path.rglob("*.py")) if path.is_dir() else {path}
-    return {str(path.relative_to(ROOT)) for path in listed if not only_a_docstring(path)}
+def code_of_stage(stage: dict[str, Any]) -> set[str]:
+    """The files that a stage runs, by the lists it depends on."""
+    paths = [Path(dep) for dep in stage["deps"] if dep.startswith(".code/")]
+    folders = {"stages": ROOT / "stages", "methods": ROOT / "pipeline/methods"}
+    return {name for path in paths for name in code_of(folders[path.parts[1]] / f"{path.name}.py")}
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != CONSTANT])
-def test_a_stage_declares_the_code_that_it_imports(name):
+CODE = {name: code_of_stage(stage) for name, stage in STAGES.items() if name not in CONSTANT}
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in CONSTANT])
+def test_a_stage_depends_on_the_lists_of_the_code_that_it_runs(name):
     stage = STAGES[name]
-    methods = {ROOT / "pipeline/methods" / f"{method}.py" for method in methods_of(stage)}
-    imported, declared = closure({stage_file(stage), *methods}), declared_code(stage)
-    assert imported == declared, difference(f"deps of {name}", imported, declared)
+    listed = {dep for dep in stage["deps"] if dep.startswith((".code", "pipeline", "stages"))}
+    assert lists_of(stage) == listed, difference(f"deps of {name}", lists_of(stage), listed)
+
+
+def test_code_is_what_a_file_imports_however_indirectly_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
+    for cached in (closure.imported_names, closure.module_file, closure._parsed):
+        monkeypatch.setattr(closure, cached.__name__, cached.__wrapped__)
+    sources = {
+        "stages/train.py": "import json\nimport pipeline.deep\n\ndef main():\n    from pipeline import nets\n",
+        "pipeline/__init__.py": '"""Only words."""\n',
+        "pipeline/deep.py": "from pipeline.deeper import thing\n",
+        "pipeline/deeper.py": "thing = 1\n",
+        "pipeline/nets/__init__.py": "size = 1\n",
+        "pipeline/unused.py": "x = 1\n",
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    file = tmp_path / "stages/train.py"
+    assert code_of(file) == ["pipeline/deep.py", "pipeline/deeper.py", "pipeline/nets/__init__.py", "stages/train.py"]
+    (tmp_path / "pipeline/deeper.py").write_text("def (\n")
+    with pytest.raises(UserError, match=r"deeper.py, line 1: .*; mend it"):
+        code_of(file)
+
+
+def test_the_lists_name_the_digests_of_the_code(tmp_path):
+    assert run_here(tmp_path, "code").code == 0
+    there = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert there >= {name for stage in STAGES.values() for name in stage["deps"] if name.startswith(".code/")}
+    wanted = [f"{sha256_file(ROOT / file)}  {file}" for file in code_of(ROOT / "stages/train.py")]
+    assert (tmp_path / ".code/stages/train").read_text().splitlines() == wanted
 
 
 def difference(place: str, wanted: set[str], listed: set[str]) -> str:
@@ -113,20 +98,21 @@ def difference(place: str, wanted: set[str], listed: set[str]) -> str:
 
 
 def test_only_the_report_depends_on_the_code_of_the_report():
-    listing = {name for name, stage in STAGES.items() if any("pipeline/report" in dep for dep in stage["deps"])}
-    assert listing == {"report"}
+    running = {name for name, files in CODE.items() if any(file.startswith("pipeline/report") for file in files)}
+    assert running == {"report"}
 
 
 def test_training_depends_neither_on_readers_nor_on_the_world_nor_on_metrics():
     far = ("pipeline/datasets", "pipeline/world", "pipeline/metrics", "pipeline/report", "pipeline/labels.py")
-    for name, stage in STAGES.items():
+    for name, files in CODE.items():
         if name.startswith(("train_", "segment_")):
-            assert not [dep for dep in stage["deps"] if dep.startswith(far)], name
+            assert not [file for file in files if file.startswith(far)], name
 
 
 def test_a_new_method_reruns_nothing_but_the_validation():
-    whole = {name for name, stage in STAGES.items() if "pipeline/methods" in stage["deps"]}
-    assert whole == {CONSTANT}
+    """Or a stage would run again that knows nothing of it: none runs the files of all methods."""
+    everything = {f"pipeline/methods/{name}.py" for name in method_names()}
+    assert not [name for name, files in CODE.items() if everything <= set(files)]
 
 
 def test_every_method_has_its_stages():
@@ -146,7 +132,7 @@ def test_snapshots_are_made_and_scored_of_adversarial_segmenters_and_no_others()
 
 def test_all_stages_wait_for_the_validation():
     for name, stage in STAGES.items():
-        assert name == CONSTANT or "results/validated" in stage["deps"], f"{name} does not depend on results/validated"
+        assert name in CONSTANT or "results/validated" in stage["deps"], f"{name} does not depend on results/validated"
 
 
 # -- parameters ---------------------------------------------------------------------------------------------------
@@ -200,7 +186,7 @@ def test_other_stages_list_the_blocks_that_they_read():
         heads = {dotted.partition(".")[0] for dotted in stage.get("params", [])}
         blocks.setdefault(stage_file(stage), set()).update(heads)
     for file, listed in blocks.items():
-        if file.stem not in ("train", "segment", "translate", CONSTANT):
+        if file.stem not in ("train", "segment", "translate", *CONSTANT):
             read = blocks_read(file)
             assert read == listed, difference(f"params of the stages of {file.name}", read, listed)
 
