@@ -69,6 +69,7 @@ def closure(files: set[Path]) -> set[str]:
     return {name for name in names if not name.startswith(tuple(EXEMPT))}
 
 
+@cache
 def only_a_docstring(file: Path) -> bool:
     body = ast.parse(file.read_text()).body
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
@@ -106,7 +107,7 @@ def test_a_stage_declares_the_code_that_it_imports(name):
 
 
 def difference(place: str, wanted: set[str], listed: set[str]) -> str:
-    lines = [f"dvc.yaml, {place}:"]
+    lines = [f"dvc.yaml, {place} (python -m tests.stages.declare writes code):"]
     for verb, names in (("add", wanted - listed), ("remove", listed - wanted)):
         lines += [f"  {verb} {', '.join(sorted(names))}"] if names else []
     return "\n".join(lines)
