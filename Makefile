@@ -3,7 +3,8 @@
 # make preset NAME=tiny      another params.yaml; FORCE=1 overwrites hand edits
 # make data NAME=camvid FROM=path      bring a data set to data/raw/NAME and check its layout
 # make doctor   what this machine has, what params.yaml will cost on it, and what would fail
-# make mlflow   the MLflow UI on this machine; make lint; make lock (needs uv)
+# make mlflow   the MLflow UI on this machine; make lint
+# make audit    licences and known vulnerabilities of the lock; make lock, with UPGRADE=1 of the newest versions (both need uv)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +14,7 @@ export DVC_NO_ANALYTICS := true
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test setup doctor preset data mlflow lint lock scm
+.PHONY: run test setup doctor preset data mlflow lint audit lock scm
 .DEFAULT_GOAL := run
 
 run: setup scm
@@ -57,5 +58,10 @@ mlflow: setup
 lint: setup
 	@ruff check . && ruff format --check . && mypy
 
+# --strict: without it a package that cannot be looked up counts as one without vulnerabilities
+audit: setup
+	@uvx pip-licenses --python $(BIN)/python --from mixed --order license
+	@uvx pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+
 lock:
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url requirements.in -o constraints.txt
+	uv pip compile $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url requirements.in -o constraints.txt

@@ -17,8 +17,8 @@ Score = float | None
 def confusion(prediction: np.ndarray, truth: np.ndarray, n: int, *, unknown: bool = False) -> np.ndarray:
     """Counts (n, n) int64 of labelled pixels; arrays of any equal shape.
 
-    With `unknown`, a prediction outside 0..n-1 is a false negative, counted in one more column (n, n + 1), as the
-    official Cityscapes evaluator does; without it such a prediction is a ValueError.
+    prediction, truth: integer trainIds. With `unknown`, a prediction outside 0..n-1 is a false negative, counted in one
+    more column (n, n + 1), as the official Cityscapes evaluator does; without it such a prediction is a ValueError.
     """
     if prediction.shape != truth.shape:
         raise ValueError(f"prediction {prediction.shape} and truth {truth.shape} differ in size")
@@ -57,7 +57,8 @@ def class_accuracy(matrix: np.ndarray) -> list[Score]:
 
 
 def merge(matrix: np.ndarray, table: np.ndarray, n: int) -> np.ndarray:
-    """Add up rows and columns of a confusion matrix by a look-up table (see `merge_table`) to n classes."""
+    """Add up rows and columns of a confusion matrix by a look-up table (256,) (see `merge_table`) to n classes: (n, n), and
+    one more column where the matrix has one for unknown predictions."""
     known = matrix.shape[0]
     merged = np.zeros((n, matrix.shape[1] - known + n), matrix.dtype)
     columns = [*table[:known], *range(n, merged.shape[1])]  # a column of unknown predictions stays one
@@ -66,8 +67,9 @@ def merge(matrix: np.ndarray, table: np.ndarray, n: int) -> np.ndarray:
 
 
 def scores(matrix: np.ndarray, table_name: str) -> dict:
-    """All figures that one confusion matrix gives, as plain JSON values; `table_name` is one of `TABLES`.
+    """All figures that one confusion matrix gives, as plain JSON values: shares from 0 to 1, or None.
 
+    matrix: (n, n) of `confusion`, n the count of classes of `table_name`, one of `TABLES`; ValueError for another n.
     miou is the mean over the table's own classes. miou19, miou16, miou13 average those rows of one 19-class matrix
     (the convention of BDL, CLAN and DAFormer for SYNTHIA), miou7 the Cityscapes categories after merging; they are
     None where the table does not have these classes. `protocols` holds the other published conventions by name.

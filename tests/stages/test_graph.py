@@ -91,7 +91,7 @@ def test_the_lists_name_the_digests_of_the_code(tmp_path):
 
 
 def difference(place: str, wanted: set[str], listed: set[str]) -> str:
-    lines = [f"dvc.yaml, {place}:"]
+    lines = [f"dvc.yaml, {place} (python -m tests.stages.declare writes code):"]
     for verb, names in (("add", wanted - listed), ("remove", listed - wanted)):
         lines += [f"  {verb} {', '.join(sorted(names))}"] if names else []
     return "\n".join(lines)
