@@ -9,6 +9,7 @@ import pytest
 from pipeline import presets
 from pipeline.files import UserError
 from pipeline.params import read_yaml
+from pipeline.world.writers import PARTS
 from stages.validate import WEIGHT_FILES, check
 from tests.commands import run_apart
 
@@ -62,6 +63,13 @@ def test_the_documents_tell_of_every_preset_and_every_file_of_weights():
     assert sorted(listed) == NAMES
     weights = text.partition("## Weight files")[2].partition("## ")[0]
     assert all(f"`{key}`" in weights for key in WEIGHT_FILES)
+
+
+def test_everything_is_every_method_and_every_part_of_the_world():
+    params = read_yaml(ROOT / "presets/everything.yaml")
+    default = read_yaml(ROOT / "presets/default.yaml")
+    assert all(params[kind].get(name) for kind in presets.SWITCHED for name in default[kind])
+    assert set(params["simulate"]) == set(PARTS)
 
 
 def test_another_real_domain_is_another_block_target_and_nothing_else():
