@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from pipeline.classes import TABLES
 from pipeline.files import MAX_BYTES, UserError, problems, read_json, sha256_file
 from pipeline.sample import KEYS, Sample, decode
-from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, set_digest
+from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, URL, set_digest
 
 PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
 AGAIN = "make the set again (remove the folder, then dvc repro)"
+FETCH = f"to read it in any order fetch its shards into that folder and remove the file '{URL}' there"
 
 
 class ShardSet:
@@ -26,6 +27,7 @@ class ShardSet:
 
     def __init__(self, path: Path, description: dict[str, Any], index: pa.RecordBatch):
         self.path = path
+        self.url = _url(path)  # where its shards are streamed from; None: they lie in the folder
         self.classes: str = description["classes"]  # name of the class table
         self.split: str = description["split"]
         self.size: tuple[int, int] | None = tuple(description["size"]) if description["size"] else None
@@ -39,6 +41,7 @@ class ShardSet:
         """Open a set and check all that can be checked without reading its shards.
 
         Raises UserError when a file is missing, when the index is not the one that was written, when a shard is cut.
+        Shards that stay at a URL are checked while they are streamed.
         """
         path = Path(path)
         description = _description(path)
@@ -60,7 +63,7 @@ class ShardSet:
         counted = pc.value_counts(self.index["members"].flatten().field("extension")).to_pylist()
         having: dict[str, int] = dict.fromkeys(PARTS, 0)
         for one in counted:
-            having[_part(one["values"])] += one["counts"]
+            having[part_of(one["values"])] += one["counts"]
         return tuple(part for part in PARTS if having[part] == len(self))
 
     def row(self, i: int) -> dict[str, Any]:
@@ -72,8 +75,9 @@ class ShardSet:
 
         Raises UserError for a part that the sample does not have and for bytes that are not those that were written.
         """
+        self._check_here()
         row = self.row(i)
-        held = {_part(member["extension"]): member for member in row["members"]}
+        held = {part_of(member["extension"]): member for member in row["members"]}
         wanted = held if parts is None else parts
         if missing := [part for part in wanted if part not in held]:
             raise UserError(
@@ -93,9 +97,14 @@ class ShardSet:
 
     def verify(self) -> None:
         """Read every shard from end to end; raises UserError naming all that are not what was written."""
+        self._check_here()
         changed = [shard["name"] for shard in self.shards if sha256_file(self.path / shard["name"]) != shard["sha256"]]
         if changed:
             raise problems(f"{self.path}: {len(changed)} shards are not what was written; {AGAIN}:", changed)
+
+    def _check_here(self) -> None:
+        if self.url:
+            raise UserError(f"{self.path} stays at {self.url} and is only streamed, into a training; {FETCH}")
 
     def _member(self, file: int, row: dict[str, Any], member: dict[str, Any]) -> bytes:
         data = os.pread(file, member["size"], member["offset"])
@@ -105,8 +114,13 @@ class ShardSet:
         return data
 
 
-def _part(extension: str) -> str:
+def part_of(extension: str) -> str:
+    """The part of a sample that a member holds: "image" of "image.jpg"."""
     return extension.partition(".")[0]
+
+
+def _url(path: Path) -> str | None:
+    return (path / URL).read_text().strip() if (path / URL).is_file() else None
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -145,13 +159,13 @@ def _index(file: Path) -> pa.RecordBatch:
 
 
 def _check_shards(path: Path, shards: list[dict[str, Any]], index: pa.RecordBatch) -> None:
-    """Every shard is there at its length, and every member lies inside one of them."""
-    bad = []
+    """Every shard is there at its length, if it lies here, and every member lies inside one of them."""
+    bad, elsewhere = [], _url(path)
     for shard in shards:
         file = path / shard["name"]
-        if not SHARD_NAME.fullmatch(shard["name"]) or not file.is_file():
+        if not SHARD_NAME.fullmatch(shard["name"]) or not (elsewhere or file.is_file()):
             bad.append(f"{shard['name']} is missing")
-        elif file.stat().st_size != shard["bytes"]:
+        elif not elsewhere and file.stat().st_size != shard["bytes"]:
             bad.append(f"{shard['name']} has {file.stat().st_size:,} bytes instead of {shard['bytes']:,}")
     bad += _outside(shards, index)
     if len(bad) == 1:
