@@ -20,7 +20,7 @@ def sheet(model: Model, clip: Clip, shards: ShardSet) -> np.ndarray:
     the frame that was drawn from its flow | the anomaly map over the frame, from half of the threshold (nothing) to
     one and a half (red)."""
     places = np.unique(np.linspace(0, len(clip.frames) - 1, ROWS).round().astype(int))
-    start = next(i for i, row in enumerate(shards.rows) if row["sequence"] == clip.name)
+    start = shards.index["sequence"].to_pylist().index(clip.name)
     return np.vstack([_row(model, clip, shards, start, int(place)) for place in places])
 
 

@@ -15,12 +15,13 @@ from pipeline.engine.loop import Run, train, write_curves
 from pipeline.engine.model import save_model
 from pipeline.engine.settings import DeviceSettings, RunSettings, SegmentSettings, TrainSettings
 from pipeline.engine.snapshots import Snapshots
-from pipeline.files import sha256_file
+from pipeline.files import UserError, sha256_file
 from pipeline.methods import domains_of, method_module
 from pipeline.params import block, parse
 from pipeline.provenance import fingerprint, versions
 from pipeline.shards.augment_settings import AugmentSettings
 from pipeline.shards.feed import ShardFeed, ShardSource
+from pipeline.shards.index import FETCH, ShardSet
 from pipeline.tracking.live import Live
 
 WEIGHT_FILES = ("vgg16", "resnet101", "features_file")  # keys of any block that name a file of weights
@@ -70,8 +71,14 @@ def run_training(
     torch.manual_seed(seed)
     classes = next(iter(sets.values())).classes
     weights = _weight_files(resolved)
+    streamed = [domain for domain, given in sets.items() if isinstance(given, ShardSet) and given.url]
+    if kept_back := set(streamed) & getattr(module, "HELD_OUT", {}).keys():
+        raise UserError(
+            f"{name} reads {', '.join(sorted(kept_back))} again in the end, and a URL is only streamed; {FETCH}"
+        )
     mark = fingerprint(
-        [name, seed, resolved, device.model_dump()], {domain: given.digest for domain, given in sets.items()} | weights
+        [name, seed, resolved, device.model_dump(), *streamed],  # whose order is another one
+        {domain: given.digest for domain, given in sets.items()} | weights,
     )
     method = module.build(resolved, _count(classes), seed)
     run = Run(method, settings, fabric, Checkpoints(stage, mark), seed)

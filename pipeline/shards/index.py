@@ -3,67 +3,81 @@
 import hashlib
 import os
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.classes import TABLES
 from pipeline.files import MAX_BYTES, UserError, problems, read_json, sha256_file
 from pipeline.sample import KEYS, Sample, decode
-from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, set_digest
+from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, URL, set_digest
 
 PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
 AGAIN = "make the set again (remove the folder, then dvc repro)"
+FETCH = f"to read it in any order fetch its shards into that folder and remove the file '{URL}' there"
 
 
 class ShardSet:
     """An opened shard set. Read-only and without open files, so threads and processes may share it."""
 
-    def __init__(self, path: Path, description: dict[str, Any], rows: list[dict[str, Any]]):
+    def __init__(self, path: Path, description: dict[str, Any], index: pa.RecordBatch):
         self.path = path
+        self.url = _url(path)  # where its shards are streamed from; None: they lie in the folder
         self.classes: str = description["classes"]  # name of the class table
         self.split: str = description["split"]
         self.size: tuple[int, int] | None = tuple(description["size"]) if description["size"] else None
         self.digest: str = description["digest"]  # of all samples in order, however they are spread over shards
         self.shards: list[dict[str, Any]] = description["shards"]
-        self.rows = rows
-        self.keys: list[str] = [row["key"] for row in rows]
+        self.index = index  # columns of arrow: a tenth of what as many dicts would take
+        self.keys: list[str] = index["key"].to_pylist()
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
         """Open a set and check all that can be checked without reading its shards.
 
         Raises UserError when a file is missing, when the index is not the one that was written, when a shard is cut.
+        Shards that stay at a URL are checked while they are streamed.
         """
         path = Path(path)
         description = _description(path)
         if not (path / INDEX).is_file() or sha256_file(path / INDEX) != description["index"]:
             raise UserError(f"{path / INDEX} is missing or is not what was written (its digest differs); {AGAIN}")
-        rows = _rows(path / INDEX)
-        if len(rows) != description["pictures"] or set_digest(row["digest"] for row in rows) != description["digest"]:
+        index = _index(path / INDEX)
+        digests = (digest.as_py() for digest in index["digest"])
+        if len(index) != description["pictures"] or set_digest(digests) != description["digest"]:
             raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
-        _check_shards(path, description["shards"], rows)
-        return cls(path, description, rows)
+        _check_shards(path, description["shards"], index)
+        return cls(path, description, index)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.index)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """What every sample of the set has, out of PARTS."""
-        common = set.intersection(*({_part(member) for member in row["members"]} for row in self.rows))
-        return tuple(part for part in PARTS if part in common)
+        counted = pc.value_counts(self.index["members"].flatten().field("extension")).to_pylist()
+        having: dict[str, int] = dict.fromkeys(PARTS, 0)
+        for one in counted:
+            having[part_of(one["values"])] += one["counts"]
+        return tuple(part for part in PARTS if having[part] == len(self))
+
+    def row(self, i: int) -> dict[str, Any]:
+        """What the index says of sample i: its key, its shard, and where each of its members lies there."""
+        return {column: self.index[column][i].as_py() for column in ("key", "shard", "members")}
 
     def read(self, i: int, parts: Collection[str] | None = None) -> Sample:
         """Sample i with the wanted parts (None: all that it has), each checked against its SHA-256.
 
         Raises UserError for a part that the sample does not have and for bytes that are not those that were written.
         """
-        row = self.rows[i]
-        held = {_part(member): member for member in row["members"]}
+        self._check_here()
+        row = self.row(i)
+        held = {part_of(member["extension"]): member for member in row["members"]}
         wanted = held if parts is None else parts
         if missing := [part for part in wanted if part not in held]:
             raise UserError(
@@ -75,14 +89,22 @@ class ShardSet:
 
     def histograms(self) -> np.ndarray:
         """Pixels of each class in each sample: int64 (samples, classes + 1), ignored ones last; 0 without a label."""
-        empty = [0] * (len(TABLES[self.classes]) + 1)
-        return np.array([row["class_histogram"] or empty for row in self.rows], np.int64)
+        counts, column = np.zeros((len(self), len(TABLES[self.classes]) + 1), np.int64), self.index["class_histogram"]
+        counts[column.is_valid().to_numpy(zero_copy_only=False)] = (
+            column.flatten().to_numpy().reshape(-1, counts.shape[1])
+        )
+        return counts
 
     def verify(self) -> None:
         """Read every shard from end to end; raises UserError naming all that are not what was written."""
+        self._check_here()
         changed = [shard["name"] for shard in self.shards if sha256_file(self.path / shard["name"]) != shard["sha256"]]
         if changed:
             raise problems(f"{self.path}: {len(changed)} shards are not what was written; {AGAIN}:", changed)
+
+    def _check_here(self) -> None:
+        if self.url:
+            raise UserError(f"{self.path} stays at {self.url} and is only streamed, into a training; {FETCH}")
 
     def _member(self, file: int, row: dict[str, Any], member: dict[str, Any]) -> bytes:
         data = os.pread(file, member["size"], member["offset"])
@@ -92,8 +114,13 @@ class ShardSet:
         return data
 
 
-def _part(member: dict[str, Any]) -> str:
-    return member["extension"].partition(".")[0]
+def part_of(extension: str) -> str:
+    """The part of a sample that a member holds: "image" of "image.jpg"."""
+    return extension.partition(".")[0]
+
+
+def _url(path: Path) -> str | None:
+    return (path / URL).read_text().strip() if (path / URL).is_file() else None
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -115,33 +142,45 @@ def _named(shards: list[Any]) -> bool:
     return all(isinstance(shard, dict) and isinstance(shard.get(n), k) for shard in shards for n, k in kinds.items())
 
 
-def _rows(index: Path) -> list[dict[str, Any]]:
+def _index(file: Path) -> pa.RecordBatch:
     try:
-        with pq.ParquetFile(index) as file:  # pq.read_table would import pandas: 0.3 s
-            table = file.read()
+        with pq.ParquetFile(file) as opened:  # pq.read_table would import pandas: 0.3 s
+            table = opened.read()
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{index} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from None
+        raise UserError(f"{file} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from None
     if not table.schema.equals(SCHEMA):
-        raise UserError(f"{index} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
-    return table.to_pylist()
+        raise UserError(f"{file} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
+    batches = table.combine_chunks().to_batches()
+    if len(batches) != 1:  # none, or more than 2 GB of text in a column
+        raise UserError(
+            f"{file} has {table.num_rows:,} samples, too few or too many for one set; make several sets of it"
+        )
+    return batches[0]
 
 
-def _check_shards(path: Path, shards: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    """Every shard is there at its length, and every member lies inside one of them."""
-    sizes = {shard["name"]: shard["bytes"] for shard in shards}
-    bad = []
-    for name, size in sizes.items():
-        file = path / name
-        if not SHARD_NAME.fullmatch(name) or not file.is_file():
-            bad.append(f"{name} is missing")
-        elif file.stat().st_size != size:
-            bad.append(f"{name} has {file.stat().st_size:,} bytes instead of {size:,}")
-    for row in rows:
-        for member in row["members"]:
-            inside = 0 <= member["offset"] <= sizes.get(row["shard"], -1) - member["size"]
-            if not inside or not 0 < member["size"] <= MAX_BYTES or member["extension"] not in KEYS:
-                bad.append(f"{row['key']}.{member['extension']} lies outside its shard")
+def _check_shards(path: Path, shards: list[dict[str, Any]], index: pa.RecordBatch) -> None:
+    """Every shard is there at its length, if it lies here, and every member lies inside one of them."""
+    bad, elsewhere = [], _url(path)
+    for shard in shards:
+        file = path / shard["name"]
+        if not SHARD_NAME.fullmatch(shard["name"]) or not (elsewhere or file.is_file()):
+            bad.append(f"{shard['name']} is missing")
+        elif not elsewhere and file.stat().st_size != shard["bytes"]:
+            bad.append(f"{shard['name']} has {file.stat().st_size:,} bytes instead of {shard['bytes']:,}")
+    bad += _outside(shards, index)
     if len(bad) == 1:
         raise UserError(f"{path}: {bad[0]}; {AGAIN}")
     if bad:
         raise problems(f"{path} is damaged; {AGAIN}:", bad)
+
+
+def _outside(shards: list[dict[str, Any]], index: pa.RecordBatch) -> list[str]:
+    """Members that do not lie inside a shard, each in words; looked for by column, as there may be millions."""
+    which = pc.index_in(index["shard"], pa.array([shard["name"] for shard in shards])).fill_null(len(shards)).to_numpy()
+    ends = np.array([*(shard["bytes"] for shard in shards), -1])[which]
+    members, rows = index["members"].flatten(), pc.list_parent_indices(index["members"]).to_numpy()
+    offset, size = members.field("offset").to_numpy(), members.field("size").to_numpy()
+    inside = (offset >= 0) & (size > 0) & (size <= MAX_BYTES) & (offset <= ends[rows] - size)
+    inside &= pc.is_in(members.field("extension"), pa.array(KEYS)).to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(~inside)
+    return [f"{index['key'][rows[n]].as_py()}.{members[n]['extension'].as_py()} lies outside its shard" for n in places]

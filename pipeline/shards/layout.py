@@ -3,6 +3,7 @@
 000000.tar ...  WebDataset shards: ordinary USTAR archives, a sample's members side by side
 index.parquet   one row a sample: where each member lies, how long it is, its SHA-256
 set.json        what the set holds, and the digests of the index and of every shard
+url             instead of the shards, where they stay on a server: the address of their folder
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import pyarrow as pa
 FORMAT = 1
 INDEX = "index.parquet"
 DESCRIPTION = "set.json"
+URL = "url"
 SHARD_NAME = re.compile(r"\d{6}\.tar")
 
 MEMBER = pa.struct(

@@ -4,20 +4,22 @@ Samples are decoded ahead in threads (OpenCV and hashlib let go of Python's lock
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from functools import partial
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 import torch
 
 from pipeline.files import UserError
 from pipeline.sample import Sample, present
+from pipeline.shards.ahead import ahead_of
 from pipeline.shards.batch import Batch, collate
+from pipeline.shards.index import FETCH, ShardSet
 from pipeline.shards.joined import ShardSource
 from pipeline.shards.order import Order, locate
+from pipeline.shards.stream import ShardStream
 
 Request = Callable[[], Sample]
 
@@ -58,8 +60,15 @@ class GlobalBatches:
         self.orders = dict(orders or {})
         self.device, self.threads, self.ahead = device, threads, ahead
         self.waited = 0.0  # seconds in which training stood still for want of data
-        for opened in self.sets.values():
+        self.streams = {
+            domain: ShardStream(opened, domain, batch_size, seed, rank, world)
+            for domain, opened in self.sets.items()
+            if isinstance(opened, ShardSet) and opened.url
+        }
+        for domain, opened in self.sets.items():
             _check_one_size(opened)
+            if domain in self.streams and domain in self.orders:
+                raise UserError(f"{opened.path} is streamed from a URL and so is read in its own order alone; {FETCH}")
 
     def positions(self, step: int) -> np.ndarray:
         """This rank's positions in the endless order at a step: int64 (B / world,)."""
@@ -71,26 +80,36 @@ class GlobalBatches:
         positions = self.positions(step)
         if domain in self.orders:
             return self.orders[domain](positions)
+        if domain in self.streams:
+            return self.streams[domain].indices(positions)
         return locate(self.seed, len(self.sets[domain]), positions, domain)
 
     def batches(self, start: int = 0) -> Iterator[dict[str, Batch]]:
         """The steps from `start` on."""
         share = self.batch_size // self.world
-        stream = _decoded(map(self._requests, count(start)), self.threads, self.ahead)
-        for step in count(start):
-            begin = time.perf_counter()
-            samples = next(stream)
-            self.waited += time.perf_counter() - begin
-            slices = {domain: samples[n * share : (n + 1) * share] for n, domain in enumerate(self.sets)}
-            positions = self.positions(step)
-            yield {domain: collate(part, domain, positions, self.device) for domain, part in slices.items()}
+        with ExitStack() as stack:
+            streams = {
+                domain: stack.enter_context(closing(stream.samples(start, self.parts[domain], self.threads)))
+                for domain, stream in self.streams.items()
+            }
+            requests = (self._requests(step, streams) for step in count(start))
+            decoded = stack.enter_context(closing(ahead_of(requests, self.threads, self.ahead)))
+            for step in count(start):
+                begin = time.perf_counter()
+                samples = next(decoded)
+                self.waited += time.perf_counter() - begin
+                slices = {domain: samples[n * share : (n + 1) * share] for n, domain in enumerate(self.sets)}
+                positions = self.positions(step)
+                yield {domain: collate(part, domain, positions, self.device) for domain, part in slices.items()}
 
-    def _requests(self, step: int) -> list[Request]:
-        return [
-            partial(opened.read, int(i), self.parts[domain])
-            for domain, opened in self.sets.items()
-            for i in self.indices(domain, step)
-        ]
+    def _requests(self, step: int, streams: Mapping[str, Iterator[Request]]) -> list[Request]:
+        requests: list[Request] = []
+        for domain, opened in self.sets.items():
+            if domain in streams:
+                requests += islice(streams[domain], self.batch_size // self.world)
+            else:
+                requests += (partial(opened.read, int(i), self.parts[domain]) for i in self.indices(domain, step))
+        return requests
 
 
 def in_order(
@@ -113,23 +132,8 @@ def in_order(
     starts = range(0, len(opened), batch_size)
     groups = [range(start, min(start + batch_size, len(opened))) for start in starts]
     requests: Iterator[Sequence[Request]] = ([partial(opened.read, i, chosen) for i in group] for group in groups)
-    for group, samples in zip(groups, _decoded(requests, threads, ahead), strict=True):
+    for group, samples in zip(groups, ahead_of(requests, threads, ahead), strict=True):
         yield collate(samples, domain, np.array(group, np.int64), device)
-
-
-def _decoded(steps: Iterator[Sequence[Request]], threads: int, ahead: int) -> Iterator[list[Sample]]:
-    """The samples of each step in order; at most `ahead` further steps are held in memory."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-    waiting: deque[list[Future[Sample]]] = deque()
-    try:
-        for requests in steps:
-            waiting.append([pool.submit(request) for request in requests])
-            if len(waiting) > ahead:
-                yield [future.result() for future in waiting.popleft()]
-        while waiting:
-            yield [future.result() for future in waiting.popleft()]
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _parts(opened: ShardSource, wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -282,7 +282,7 @@ def _scratch_of(out: Path) -> Path:
 def _scratch(out: Path, fingerprint: str, keep: bool) -> Iterator[Path]:
     """The scratch folder of `out`, locked, emptied unless an earlier run left it under this very fingerprint."""
     scratch = _scratch_of(out)
-    _check_goal(out)
+    check_goal(out)
     (scratch / "set").mkdir(parents=True, exist_ok=True)
     lock = os.open(scratch, os.O_RDONLY)
     try:
@@ -313,7 +313,7 @@ def _prepare(scratch: Path, fingerprint: str, keep: bool) -> None:
     write_atomic(note, fingerprint)
 
 
-def _check_goal(out: Path) -> None:
+def check_goal(out: Path) -> None:
     """`out` will be replaced: only a shard set or an empty folder may lie there."""
     if out.exists() and not (out / DESCRIPTION).exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} exists and is not a shard set; remove it or name another folder")

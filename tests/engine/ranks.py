@@ -1,5 +1,7 @@
 """Train every method for a few steps on the small world in the current folder: python ranks.py OUT, also under torchrun.
 
+Two are trained once more: to a checkpoint in the folder OUT.two, and on from the one that a single process left in OUT.one.
+
 In double precision: in single precision the last bits of a gradient that should be zero (a bias in front of an instance
 norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
 """
@@ -7,29 +9,33 @@ norm) become whole steps of Adam, on one rank and on two alike, but not the same
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import nn
 
+from pipeline.engine import loop
 from pipeline.engine.device import launch
 from pipeline.engine.loop import Run, train
 from pipeline.engine.settings import DeviceSettings
 from tests.engine import toy
 
-CHANGES = {"steps": 4, "tick": 2, "clip": 1.0}
+CHANGES: dict[str, Any] = {"steps": 4, "tick": 2, "clip": 1.0}
+PASSED_ON = ("spigan", "cyclegan")  # the second has pools of pictures beside nets and optimizers
 
 
 class Double:
     """A feed whose pictures and depths are in double precision."""
 
-    def __init__(self, feed: Any) -> None:
-        self.feed, self.waited = feed, 0.0
+    def __init__(self, feed: Any, steps: int | None = None) -> None:
+        self.feed, self.steps, self.waited = feed, steps, 0.0
 
     def batches(self, start: int) -> Iterator[SimpleNamespace]:
-        for batch in self.feed.batches(start):
+        for batch in islice(self.feed.batches(start), self.steps):
             for domain in vars(batch).values():
                 for name, value in vars(domain).items():
                     if isinstance(value, torch.Tensor) and value.is_floating_point():
@@ -37,15 +43,15 @@ class Double:
             yield batch
 
 
-def trained(name: str, fabric: Any, scratch: Path) -> dict[str, Any]:
-    """Weights and curves of a method."""
+def trained(name: str, fabric: Any, scratch: Path, steps: int | None = None) -> dict[str, Any]:
+    """Weights and curves of a method, from its newest checkpoint in `scratch` on; ended after `steps`."""
     resolved = toy.params(name, {toy.method_module(name).BLOCKS[0]: CHANGES})
     method = toy.method_module(name).build(resolved, len(toy.CLASSES), 0)
     for held in (method.nets, *vars(method).values()):
         if isinstance(held, nn.Module):
             held.double()
     run = Run(method, toy.settings_of(name, resolved), fabric, toy.Checkpoints(name, "ranks", scratch), 0)
-    train(run, Double(toy.shards(name, run)), name)
+    train(run, Double(toy.shards(name, run), steps), name)
     return {
         "nets": run.method.nets.state_dict(),
         "ema": run.nets.state_dict(),
@@ -54,12 +60,21 @@ def trained(name: str, fabric: Any, scratch: Path) -> dict[str, Any]:
     }
 
 
+def half(name: str, fabric: Any, scratch: Path) -> None:
+    """Leave a checkpoint at the tick in the middle."""
+    with mock.patch.object(loop, "CHECKPOINT_SECONDS", -1.0):
+        trained(name, fabric, scratch, CHANGES["tick"])
+
+
 def main(out: str) -> None:
     fabric = launch(DeviceSettings(accelerator="cpu", threads=1))
     with tempfile.TemporaryDirectory() as scratch:
         made = {name: trained(name, fabric, Path(scratch)) for name in toy.METHODS}
+    for name in PASSED_ON:
+        half(name, fabric, Path(f"{out}.two"))
+    continued = {name: trained(name, fabric, Path(f"{out}.one")) for name in PASSED_ON}
     if fabric.global_rank == 0:
-        torch.save({"ranks": fabric.world_size, "methods": made}, out)
+        torch.save({"ranks": fabric.world_size, "methods": made, "continued": continued}, out)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Two processes that share a batch train as one process does."""
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pipeline.engine import step
 from pipeline.files import read_json
 from tests.commands import ROOT, contents, run_apart, run_here
 from tests.engine import toy
+from tests.engine.ranks import PASSED_ON, half
 from tests.engine.ranks import trained as train_alone
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -18,18 +20,20 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 @pytest.fixture(scope="module")
 def together(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each method comes to on two processes."""
-    out = tmp_path_factory.mktemp("ranks") / "two.pt"
+    """What each method comes to on two processes; `continued`, from the checkpoint of one; `left`: where theirs lie."""
+    out = tmp_path_factory.mktemp("ranks") / "ranks.pt"
+    with contextlib.chdir(world):
+        for name in PASSED_ON:
+            half(name, toy.fabric(), Path(f"{out}.one"))
     ended = run_apart(world, *TORCHRUN, str(ROOT / "tests/engine/ranks.py"), str(out))
     assert ended.code == 0, ended.err
     loaded = torch.load(out, weights_only=True)
     assert loaded["ranks"] == 2
-    return loaded["methods"]
+    assert ended.err.count("resumed at step 2 of 4") == 2 * len(PASSED_ON)
+    return loaded | {"left": Path(f"{out}.two")}
 
 
-@pytest.mark.parametrize("name", toy.METHODS)
-def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
-    one, two = train_alone(name, toy.fabric(), tmp_path), together[name]
+def check_same(one: dict[str, Any], two: dict[str, Any]) -> None:
     for kind in ("nets", "ema"):
         assert list(one[kind]) == list(two[kind])
         for key, value in one[kind].items():
@@ -39,6 +43,19 @@ def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
     assert one["columns"] == two["columns"]
     for a, b in zip(one["rows"], two["rows"], strict=True):
         assert b == pytest.approx(a, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", toy.METHODS)
+def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
+    check_same(train_alone(name, toy.fabric(), tmp_path), together["methods"][name])
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_one_process_goes_on_from_the_checkpoint_of_two_and_two_from_that_of_one(name, together, in_world, capsys):
+    undisturbed = together["methods"][name]
+    check_same(undisturbed, together["continued"][name])
+    check_same(undisturbed, train_alone(name, toy.fabric(), together["left"]))
+    assert "resumed at step 2 of 4" in capsys.readouterr().err
 
 
 ADAPTED = [

@@ -95,7 +95,7 @@ def test_truncated_and_missing_shards_are_listed(copy):
 
 def test_an_edited_shard_is_found_when_its_sample_is_read(copy):
     opened = ShardSet.open(copy)
-    flip_byte(copy / "000001.tar", opened.rows[5]["members"][2]["offset"] + 40)
+    flip_byte(copy / "000001.tar", opened.row(5)["members"][2]["offset"] + 40)
     opened.read(4)
     opened.read(5, ("image",))
     with pytest.raises(UserError, match=r"000001.tar: drive1_000005.label.png is not what was written"):

@@ -117,7 +117,7 @@ def test_a_damaged_sample_stops_training_with_its_sentence(written, tmp_path):
     copy = shutil.copytree(written, tmp_path / "set")
     opened = ShardSet.open(copy)
     data = bytearray((copy / "000000.tar").read_bytes())
-    data[opened.rows[1]["members"][0]["offset"] + 30] ^= 1
+    data[opened.row(1)["members"][0]["offset"] + 30] ^= 1
     (copy / "000000.tar").write_bytes(data)
     with pytest.raises(UserError, match="drive0_000001.image.png is not what was written"):
         steps(GlobalBatches({"source": opened}, 4, 0), 3)
