@@ -261,7 +261,7 @@ def decode_image(
         raise UserError(f"{where}: the PNG is cut short; fetch the file again")
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:] and not _jpeg_ends(data):
         raise UserError(f"{where}: the JPEG is cut short; fetch the file again")
-    flag = {"rgb": cv2.IMREAD_COLOR, "gray": cv2.IMREAD_GRAYSCALE, "unchanged": cv2.IMREAD_UNCHANGED}[kind]
+    flag = {"rgb": cv2.IMREAD_COLOR_RGB, "gray": cv2.IMREAD_GRAYSCALE, "unchanged": cv2.IMREAD_UNCHANGED}[kind]
     flag |= 0 if kind == "unchanged" or upright else cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
@@ -269,9 +269,14 @@ def decode_image(
         image = None
     if image is None or image.shape[:2] not in ((height, width), (width, height) if upright else ()):
         raise UserError(f"{where} cannot be decoded: the file is damaged; fetch it again")
-    if image.ndim == 3 and image.shape[2] >= 3:
-        image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
-    return np.ascontiguousarray(image)
+    return _turned(image) if kind == "unchanged" else image
+
+
+def _turned(image: np.ndarray) -> np.ndarray:
+    """BGR(A) -> RGB(A) and back; one channel stays."""
+    channels = image.shape[2] if image.ndim == 3 else 1
+    turn = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}.get(channels)
+    return image if turn is None else cv2.cvtColor(image, turn)
 
 
 def read_image(
@@ -283,16 +288,16 @@ def read_image(
 
 def encode_png(array: np.ndarray, compression: int = 3) -> bytes:
     """PNG bytes of uint8 or uint16 (H, W) or RGB (H, W, 3)."""
-    bgr = array[..., ::-1] if array.ndim == 3 else array
-    done, data = cv2.imencode(".png", np.ascontiguousarray(bgr), [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    bgr = _turned(np.ascontiguousarray(array))
+    done, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, compression])
     assert done
     return data.tobytes()
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
     """JPEG bytes of RGB uint8 (H, W, 3) or gray (H, W)."""
-    bgr = rgb[..., ::-1] if rgb.ndim == 3 else rgb
-    done, data = cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    bgr = _turned(np.ascontiguousarray(rgb))
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return data.tobytes()
 

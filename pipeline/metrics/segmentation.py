@@ -1,4 +1,4 @@
-"""Confusion matrix, IoU and the published ways of averaging it. numpy only.
+"""Confusion matrix, IoU and the published ways of averaging it.
 
 Rows are the truth, columns the prediction. Truth outside 0..n-1 (255) is left out with whatever is predicted on it.
 A class absent from truth and prediction has no IoU (None) and is left out of means; one that is predicted but absent
@@ -7,11 +7,13 @@ from the truth has IoU 0 and counts (the rule of the Cityscapes evaluator and of
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 
 from pipeline.classes import CATEGORIES7, CITYSCAPES19, SYNTHIA13, SYNTHIA16, TABLES, merge_table
 
 Score = float | None
+BLOCK = 2**24  # pixels that OpenCV counts at once: its counts are float32, exact up to here
 
 
 def confusion(prediction: np.ndarray, truth: np.ndarray, n: int, *, unknown: bool = False) -> np.ndarray:
@@ -22,13 +24,26 @@ def confusion(prediction: np.ndarray, truth: np.ndarray, n: int, *, unknown: boo
     """
     if prediction.shape != truth.shape:
         raise ValueError(f"prediction {prediction.shape} and truth {truth.shape} differ in size")
-    labelled = (truth >= 0) & (truth < n)
-    rows, columns = truth[labelled].astype(np.int64), prediction[labelled].astype(np.int64)
-    outside = (columns < 0) | (columns >= n)
-    if outside.any() and not unknown:
-        raise ValueError(f"class {columns[outside][0]} is predicted, but there are only {n} classes")
-    columns[outside] = n
-    return np.bincount(rows * (n + 1) + columns, minlength=n * (n + 1)).reshape(n, n + 1)[:, : n + unknown]
+    counts = _joint(_bytes(truth), _bytes(prediction))[:n]
+    if counts[:, n:].any() and not unknown:
+        outside = (truth >= 0) & (truth < n) & ((prediction < 0) | (prediction >= n))
+        raise ValueError(f"class {prediction[outside][0]} is predicted, but there are only {n} classes")
+    return np.column_stack([counts[:, :n], counts[:, n:].sum(1)])[:, : n + unknown]
+
+
+def _bytes(ids: np.ndarray) -> np.ndarray:
+    """A row of uint8; what is beyond 0..254 becomes 255."""
+    row = ids.reshape(1, -1)
+    return row if row.dtype == np.uint8 else np.where((row >= 0) & (row < 255), row, 255).astype(np.uint8)
+
+
+def _joint(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How often each pair of bytes stands at one place of two rows: int64 (256, 256)."""
+    counts = np.zeros((256, 256), np.int64)
+    for start in range(0, first.shape[1], BLOCK):
+        both = [np.ascontiguousarray(row[:, start : start + BLOCK]) for row in (first, second)]
+        counts += cv2.calcHist(both, [0, 1], None, [256, 256], [0, 256, 0, 256]).astype(np.int64)
+    return counts
 
 
 def iou(matrix: np.ndarray) -> list[Score]:

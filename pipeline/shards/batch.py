@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.sample import VIEWS, Flow, Sample
+
+UNIT = (torch.arange(256, dtype=torch.float32) / 127.5 - 1).numpy()  # a byte in [-1, 1]
 
 
 @dataclass
@@ -38,15 +41,13 @@ def collate(samples: Sequence[Sample], domain: str, positions: np.ndarray, devic
     batch = Batch(domain, [sample.key for sample in samples], positions)
     for part in VIEWS:
         if getattr(samples[0], part) is not None:
-            pictures = _stack([getattr(sample, part) for sample in samples], device)
-            setattr(batch, part, pictures.permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1))
+            setattr(batch, part, _pictures([getattr(sample, part) for sample in samples], device))
     if "category" in samples[0].meta:
         batch.category = torch.tensor([sample.meta["category"] for sample in samples], device=device)
     if samples[0].label is not None:
-        batch.label = _stack([sample.label for sample in samples], device).long()
+        batch.label = _ids([sample.label for sample in samples], device)
     if samples[0].instance is not None:
-        # int32 on the way: few operators know uint16
-        batch.instance = _stack([_wide(sample.instance) for sample in samples], device).long()
+        batch.instance = _ids([sample.instance for sample in samples], device)
     if samples[0].depth is not None:
         batch.depth = _stack([sample.depth for sample in samples], device)[:, None]
     if samples[0].flow is not None:
@@ -54,6 +55,25 @@ def collate(samples: Sequence[Sample], domain: str, positions: np.ndarray, devic
     if samples[0].flow_back is not None:
         batch.flow_back, batch.flow_back_valid = _flows([sample.flow_back for sample in samples], device)
     return batch
+
+
+def _pictures(pictures: Sequence[np.ndarray], device: torch.device | str) -> Tensor:
+    """uint8 HW3 each -> float32 N3HW in [-1, 1]."""
+    if torch.device(device).type != "cpu":
+        return _stack(pictures, device).permute(0, 3, 1, 2).contiguous().float().div_(127.5).sub_(1)
+    made = np.empty((len(pictures), 3, *pictures[0].shape[:2]), np.float32)  # numpy's: it asks for huge pages
+    for planes, picture in zip(made, pictures, strict=True):
+        for plane, channel in zip(planes, cv2.split(picture), strict=True):
+            cv2.LUT(channel, UNIT, dst=plane)
+    return torch.from_numpy(made)
+
+
+def _ids(planes: Sequence[np.ndarray | None], device: torch.device | str) -> Tensor:
+    """uint8 or uint16 HW each -> int64 NHW."""
+    if torch.device(device).type == "cpu":
+        return torch.from_numpy(np.stack([plane for plane in planes if plane is not None], dtype=np.int64))
+    # int32 on the way: few operators know uint16
+    return _stack([_wide(plane) for plane in planes], device).long()
 
 
 def _stack(planes: Sequence[np.ndarray | None], device: torch.device | str) -> Tensor:
@@ -64,7 +84,7 @@ def _stack(planes: Sequence[np.ndarray | None], device: torch.device | str) -> T
 
 
 def _wide(plane: np.ndarray | None) -> np.ndarray | None:
-    return None if plane is None else plane.astype(np.int32)
+    return plane.astype(np.int32) if plane is not None and plane.dtype == np.uint16 else plane
 
 
 def _flows(flows: Sequence[Flow | None], device: torch.device | str) -> tuple[Tensor, Tensor]:

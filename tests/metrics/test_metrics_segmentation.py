@@ -23,6 +23,21 @@ def test_unknown_predictions_are_an_error_or_false_negatives():
     assert iou(confusion(prediction, truth, 2, unknown=True)) == [0.75, None]
 
 
+@pytest.mark.parametrize("unknown", [False, True])
+def test_counts_are_those_of_single_pixels_for_any_type_and_in_blocks(unknown, monkeypatch):
+    rng = np.random.default_rng(0)
+    truth, prediction = rng.integers(-1, 6, (7, 30)), rng.integers(-1 if unknown else 0, 6 if unknown else 4, (7, 30))
+    wanted = np.zeros((4, 5), np.int64)
+    for true, told in zip(truth.ravel(), prediction.ravel(), strict=True):
+        if 0 <= true < 4:
+            wanted[true, told if 0 <= told < 4 else 4] += 1
+    monkeypatch.setattr("pipeline.metrics.segmentation.BLOCK", 64)
+    got = confusion(prediction, truth, 4, unknown=unknown)
+    assert got.dtype == np.int64 and np.array_equal(got, wanted[:, : 4 + unknown])
+    with pytest.raises(ValueError, match="class 300 is predicted"):
+        confusion(np.full((1, 2), 300), np.zeros((1, 2), int), 4)
+
+
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match="differ in size"):
         confusion(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), 2)
