@@ -60,7 +60,7 @@ lint: setup
 
 # --strict: without it a package that cannot be looked up counts as one without vulnerabilities
 audit: setup
-	@uvx pip-licenses --python $(BIN)/python --from mixed --order license
+	@uvx pip-licenses --python $(BIN)/python --from mixed --with-system --order license
 	@uvx pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
 
 lock:
