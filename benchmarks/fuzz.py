@@ -52,7 +52,11 @@ def oversee(name: str, out: Path, seconds: float) -> int:
         with open(home / "log", "w") as log:
             code = subprocess.run(command, stdout=log, stderr=log).returncode
         said = (home / "log").read_text(errors="replace")
-        runs += int((re.findall(r"stat::number_of_executed_units: (\d+)", said) or re.findall(r"^#(\d+)", said, re.M) or [0])[-1])
+        runs += int(
+            (re.findall(r"stat::number_of_executed_units: (\d+)", said) or re.findall(r"^#(\d+)", said, re.M) or [0])[
+                -1
+            ]
+        )
         coverage = max([coverage, *map(int, re.findall(r"cov: (\d+)", said))])
         if code:
             deaths += 1

@@ -133,6 +133,7 @@ def written(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def use(path: Path) -> None:
     opened = ShardSet.open(path)
     opened.histograms()
+    assert isinstance(opened.parts, tuple)
     for i in range(min(len(opened), 4)):
         opened.read(i)
     opened.verify()
@@ -151,7 +152,7 @@ def set_json(folder: Path) -> Made:
 def described(folder: Path, description: dict[str, Any]) -> None:
     """Describe an index as its maker would, and use the set."""
     index = folder / "set/index.parquet"
-    found = _rows(index)
+    found = _rows(index, sum(shard["bytes"] for shard in description["shards"]))
     vouched = {"index": sha256_file(index), "pictures": len(found), "digest": set_digest(r["digest"] for r in found)}
     (folder / "set/set.json").write_text(json.dumps(description | vouched))
     use(folder / "set")
@@ -174,7 +175,9 @@ def members(folder: Path) -> Made:
     shard = (folder / "set/000000.tar").read_bytes()
 
     def function(data: bytes) -> None:
-        with suppress(ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError, pa.ArrowException):
+        with suppress(
+            ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError, pa.ArrowException
+        ):
             found = json.loads(data)
             for row in found:
                 for part in row["members"]:

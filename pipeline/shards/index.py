@@ -16,6 +16,8 @@ from pipeline.sample import KEYS, Sample, decode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, set_digest
 
 PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
+MAX_CLASSES = 256  # values of a row in the longest column, the class histogram
+MEMBER_BYTES = 1024  # that the shortest member takes: its header and a block
 AGAIN = "make the set again (remove the folder, then dvc repro)"
 
 
@@ -42,10 +44,11 @@ class ShardSet:
         description = _description(path)
         if not (path / INDEX).is_file() or sha256_file(path / INDEX) != description["index"]:
             raise UserError(f"{path / INDEX} is missing or is not what was written (its digest differs); {AGAIN}")
-        rows = _rows(path / INDEX)
+        _check_shards(path, description["shards"])
+        rows = _rows(path / INDEX, sum(shard["bytes"] for shard in description["shards"]))
         if len(rows) != description["pictures"] or set_digest(row["digest"] for row in rows) != description["digest"]:
             raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
-        _check_shards(path, description["shards"], rows)
+        _check_rows(path, description, rows)
         return cls(path, description, rows)
 
     def __len__(self) -> int:
@@ -54,7 +57,8 @@ class ShardSet:
     @property
     def parts(self) -> tuple[str, ...]:
         """What every sample of the set has, out of PARTS."""
-        common = set.intersection(*({_part(member) for member in row["members"]} for row in self.rows))
+        each = [{_part(member) for member in row["members"]} for row in self.rows]
+        common = set.intersection(*each) if each else set()
         return tuple(part for part in PARTS if part in common)
 
     def read(self, i: int, parts: Collection[str] | None = None) -> Sample:
@@ -105,7 +109,9 @@ def _description(path: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError(f"{path / DESCRIPTION} is not the description of a shard set of format {FORMAT}; {AGAIN}")
     wrong = [name for name, kind in kinds.items() if not isinstance(description.get(name), kind)]
-    if wrong or description["classes"] not in TABLES or "size" not in description or not _named(description["shards"]):
+    size = description.get("size", ())
+    sized = size is None or (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size))
+    if wrong or description["classes"] not in TABLES or not sized or not _named(description["shards"]):
         raise UserError(f"{path / DESCRIPTION} is damaged (see {', '.join(wrong) or 'classes, size, shards'}); {AGAIN}")
     return description
 
@@ -115,32 +121,61 @@ def _named(shards: list[Any]) -> bool:
     return all(isinstance(shard, dict) and isinstance(shard.get(n), k) for shard in shards for n, k in kinds.items())
 
 
-def _rows(index: Path) -> list[dict[str, Any]]:
+def _rows(index: Path, size: int) -> list[dict[str, Any]]:
+    """All rows, unless there are more than shards of `size` bytes can hold: runs of one value pack without bound."""
     try:
         with pq.ParquetFile(index) as file:  # pq.read_table would import pandas: 0.3 s
+            if _values(file.metadata) > MAX_CLASSES * size / MEMBER_BYTES:
+                raise UserError(f"{index} has more rows than its shards can hold; {AGAIN}")
             table = file.read()
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{index} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from None
+            table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{index} cannot be read ({' '.join(str(error).split())[:200]}); {AGAIN}") from None
     if not table.schema.equals(SCHEMA):
         raise UserError(f"{index} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
     return table.to_pylist()
 
 
-def _check_shards(path: Path, shards: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
-    """Every shard is there at its length, and every member lies inside one of them."""
-    sizes = {shard["name"]: shard["bytes"] for shard in shards}
+def _values(metadata: pq.FileMetaData) -> int:
+    """Values of the longest column."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    return max([metadata.num_rows, *(g.column(c).num_values for g in groups for c in range(metadata.num_columns))])
+
+
+def _check_shards(path: Path, shards: list[dict[str, Any]]) -> None:
+    """Every shard is there at its length."""
     bad = []
-    for name, size in sizes.items():
+    for name, size in _sizes(shards).items():
         file = path / name
-        if not SHARD_NAME.fullmatch(name) or not file.is_file():
+        if not SHARD_NAME.fullmatch(name):
+            bad.append(f"{ascii(name)} is no name of a shard")
+        elif not file.is_file():
             bad.append(f"{name} is missing")
         elif file.stat().st_size != size:
             bad.append(f"{name} has {file.stat().st_size:,} bytes instead of {size:,}")
+    _refuse(path, bad)
+
+
+def _check_rows(path: Path, description: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Every member lies inside a shard, and what is told of a sample can be used."""
+    sizes, counts = _sizes(description["shards"]), len(TABLES[description["classes"]]) + 1
+    bad = []
     for row in rows:
+        histogram = row["class_histogram"]
+        if not row["key"].isprintable() or (histogram and (len(histogram) != counts or None in histogram)):
+            bad.append(f"{ascii(row['key'])} has no key or no histogram as they are written")
         for member in row["members"]:
             inside = 0 <= member["offset"] <= sizes.get(row["shard"], -1) - member["size"]
             if not inside or not 0 < member["size"] <= MAX_BYTES or member["extension"] not in KEYS:
-                bad.append(f"{row['key']}.{member['extension']} lies outside its shard")
+                bad.append(f"{ascii(row['key'])[1:-1]}.{ascii(member['extension'])[1:-1]} lies outside its shard")
+    _refuse(path, bad)
+
+
+def _sizes(shards: list[dict[str, Any]]) -> dict[str, int]:
+    return {shard["name"]: shard["bytes"] for shard in shards}
+
+
+def _refuse(path: Path, bad: list[str]) -> None:
     if len(bad) == 1:
         raise UserError(f"{path}: {bad[0]}; {AGAIN}")
     if bad:
