@@ -27,6 +27,8 @@ MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # of a JPEG; neither paddin
 TIFF_TAGS = (256, 257, 258, 273, 274, 277, 279, 339)  # width, height, bits, strips, turned, channels, lengths, kind
 TIFF_STRIPS = 100_000  # more are not read
 
+BAD_JSON = (ValueError, RecursionError)  # what json.loads raises: also for no UTF-8, long integers and deep nesting
+
 Item = TypeVar("Item")
 
 
@@ -77,7 +79,7 @@ def read_json(path: Path | str) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run the stage that makes it (dvc repro)") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except BAD_JSON as error:
         raise UserError(f"{path} is not valid JSON ({error}); delete it and run the stage again") from None
 
 
@@ -238,6 +240,16 @@ def _jpeg_ends(data: bytes) -> bool:
     return False
 
 
+def _png_ends(data: bytes) -> bool:
+    """Whether the chunks of a PNG lead to its end: OpenCV takes memory for as long a chunk as one says it is."""
+    at = 8
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + struct.unpack(">I", data[at : at + 4])[0]
+    return False
+
+
 def decode_image(
     data: bytes,
     where: str,
@@ -257,7 +269,7 @@ def decode_image(
         raise UserError(
             f"{where} is {width} x {height} pixels, more than the {max_pixels:,} that are decoded; scale it down"
         )
-    if data[:4] == b"\x89PNG" and PNG_END not in data[-64:]:
+    if data[:4] == b"\x89PNG" and (PNG_END not in data[-64:] or not _png_ends(data)):
         raise UserError(f"{where}: the PNG is cut short; fetch the file again")
     if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-1024:] and not _jpeg_ends(data):
         raise UserError(f"{where}: the JPEG is cut short; fetch the file again")

@@ -21,6 +21,10 @@ SWITCHED = (
 )  # of which a preset names all that is on: what it does not list is off
 
 
+MAX_DEPTH = 40  # of lists and mappings in each other
+MAX_TEXT = 400  # characters of a value or of YAML's own words in a sentence
+
+
 class Parameters(BaseModel):
     """Base of every block of parameters: typed, frozen, unknown keys refused."""
 
@@ -31,20 +35,31 @@ Block = TypeVar("Block", bound=BaseModel)
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """A YAML file as plain dicts and lists. YAML 1.2, so that 1e-06 is a number."""
+    """A YAML file as plain dicts and lists. YAML 1.2, so that 1e-06 is a number.
+
+    Aliases are refused, since ten lines of them can stand for more than a memory holds, and so is deep nesting.
+    """
     from ruamel.yaml import YAML
+    from ruamel.yaml.composer import Composer, ComposerError
     from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.nodes import Node
+
+    class Plain(Composer):
+        def return_alias(self, a: Node) -> Node:
+            raise ComposerError(None, None, "aliases (*name) are not read; write out what it stands for", a.start_mark)
 
     try:
-        content = YAML(typ="safe", pure=True).load(Path(path).read_text("utf-8"))
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Composer, yaml.max_depth = Plain, MAX_DEPTH
+        content = yaml.load(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder; name a file of parameters, like params.yaml") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it in that encoding") from None
-    except YAMLError as error:
-        where = " ".join(str(error).split())
+    except (YAMLError, ValueError, LookupError) as error:  # the last two: a day like 2001-99-99, `!!bool x`
+        where = " ".join(str(error).split())[:MAX_TEXT]
         raise UserError(f"{path} is not valid YAML: {where}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold a mapping of blocks, like the one in presets/default.yaml")
@@ -84,7 +99,9 @@ def sentences(error: ValidationError, model: type[BaseModel], where: str) -> lis
         else:
             text = mistake["msg"].removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
-            out.append(f"params.yaml: {place} is {mistake['input']!r}; {text.replace('input should', 'it should')}")
+            out.append(
+                f"params.yaml: {place} is {repr(mistake['input'])[:MAX_TEXT]}; {text.replace('input should', 'it should')}"
+            )
     return out
 
 

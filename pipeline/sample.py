@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipeline.files import UserError, decode_image, encode_jpeg, encode_png
+from pipeline.files import BAD_JSON, UserError, decode_image, encode_jpeg, encode_png
 
 VIEWS = ("image", "paired")  # the parts that are stored as JPEG or PNG
 KEYS = (
@@ -122,9 +122,9 @@ def decode(key: str, members: dict[str, bytes], where: str = "") -> Sample:
             case "depth.png":
                 sample.depth = decode_depth(_plane(data, name, np.uint16))
             case "flow.png" | "flow_back.png":
-                setattr(sample, extension[:-4], decode_flow(decode_image(data, name, kind="unchanged")))
+                setattr(sample, extension[:-4], _flow(data, name))
             case "meta.json":
-                sample.meta = json.loads(data)
+                sample.meta = _meta(data, name)
             case _:
                 raise UserError(f"{name}: unknown member; a sample holds {', '.join(KEYS)}")
     _check_sizes(sample, where)
@@ -136,6 +136,23 @@ def _plane(data: bytes, name: str, kind: type) -> np.ndarray:
     if plane.ndim != 2 or plane.dtype != kind:
         raise UserError(f"{name} is {plane.dtype} of shape {plane.shape}; expected one channel of {np.dtype(kind)}")
     return plane
+
+
+def _flow(data: bytes, name: str) -> Flow:
+    stored = decode_image(data, name, kind="unchanged")
+    if stored.dtype != np.uint16 or stored.shape[2:] != (3,):
+        raise UserError(f"{name} is {stored.dtype} of shape {stored.shape}; expected three channels of uint16")
+    return decode_flow(stored)
+
+
+def _meta(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        meta = json.loads(data)
+    except BAD_JSON:
+        meta = None
+    if not isinstance(meta, dict):
+        raise UserError(f"{name} is no JSON object; shard the set again")
+    return meta
 
 
 def _check_sizes(sample: Sample, where: str) -> None:

@@ -114,6 +114,7 @@ def _read(file: File, expected: int) -> np.ndarray:
         length = math.prod(shape)
         if not 0 < length <= MAX_BYTES:
             raise UserError(f"{file} promises {length:,} bytes; 1 to {MAX_BYTES:,} are read")
+        rows.check_count(shape[0], str(file))
         body = stream.read(length + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{file} cannot be unpacked ({error}); fetch it again") from None

@@ -11,8 +11,8 @@ is the label, of normal_abnormal.
 
 import io
 import math
+import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.classes import NORMAL_ABNORMAL
 from pipeline.datasets import rows
 from pipeline.datasets.base import Dataset, Item, Options, make_dataset, safe_key, wrong_layout
-from pipeline.datasets.source import File, Source
+from pipeline.datasets.source import BAD_ZIP, File, Source
 from pipeline.files import MAX_BYTES, UserError, problems
 
 LAYOUT = "one .npz with arrays named train_images, train_labels, val_images, test_images ..."
@@ -35,7 +35,13 @@ KINDS = {
     "factors": "floating (N, J)",
 }
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, ValueError, RuntimeError)
+DAMAGED = (
+    *BAD_ZIP,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    TypeError,
+)  # the last four: a header of another kind
 
 
 class Header(NamedTuple):
@@ -61,6 +67,8 @@ def open_npz(source: Source, options: Options) -> Dataset:
     if mistakes := [line for split in SPLITS for line in _mistakes(found, split)] or _several_sizes(found):
         raise problems(f"{file} holds arrays that do not do; save them again:", mistakes)
     items: list[Item] = []
+    for name, header in found.items():
+        rows.check_count(header.shape[0], f"{file}:{name}")
     for split in SPLITS:
         items += _items(file, found, split)
     stray = [f"{file}:{name}" for name in found if f"{name.split('_')[0]}_images" not in found]
@@ -137,7 +145,7 @@ def _unpacking(file: File) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             yield archive
     except DAMAGED as error:
-        raise UserError(f"{file} cannot be unpacked ({error}); is it a whole .npz? Fetch it again") from None
+        raise UserError(f"{file} cannot be unpacked ({str(error)[:200]}); is it a whole .npz? Fetch it again") from None
 
 
 # -- what is wrong with the arrays --------------------------------------------------------------------------------

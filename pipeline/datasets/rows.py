@@ -14,6 +14,8 @@ from pipeline import planes
 from pipeline.datasets.source import File
 from pipeline.files import UserError
 
+MAX_ROWS = 2_000_000  # pictures of one array; more would fill the memory with their names (EMNIST has 0.8 million)
+
 Load = Callable[[File, str], np.ndarray]
 
 
@@ -41,6 +43,12 @@ class Row:
         if len(data) != self.size:
             raise UserError(f"{self.file} was changed while it was in use; start again")
         return data
+
+
+def check_count(count: int, where: str) -> None:
+    """Raises UserError for more pictures than are read: a few bytes, packed well, stand for a thousand million."""
+    if count > MAX_ROWS:
+        raise UserError(f"{where} has {count:,} pictures, more than the {MAX_ROWS:,} that are read; split it")
 
 
 def array(load: Load, file: File, name: str = "") -> np.ndarray:

@@ -4,8 +4,11 @@ Archives are listed once, by names that are checked first: no links, nothing abs
 (its members cannot be reached without reading all that precede them).
 """
 
+import lzma
 import os
+import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,7 +24,13 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
 SUFFIXES = (*PICTURES, *ARRAYS, ".txt", ".json", ".flo", ".m")  # nothing else is ever read
 ARCHIVES = (".tar", ".zip")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # breaks a sentence, or moves a terminal's cursor
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".rar", ".7z", ".gz")
+
+
+BAD_ZIP = (  # what zipfile raises over damaged bytes, and over compression and versions that it does not know
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,8 @@ class File:
     def _from_zip(self) -> bytes:
         try:
             return _open_zip(self.path, os.getpid()).read(self.member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-            raise UserError(f"{self} cannot be unpacked ({error}); fetch {self.path} again") from None
+        except BAD_ZIP as error:
+            raise UserError(f"{self} cannot be unpacked ({str(error)[:200]}); fetch {self.path} again") from None
 
 
 @lru_cache(maxsize=8)
@@ -170,9 +179,11 @@ def _checked(path: Path, members: Iterable[tuple[File, str]]) -> dict[str, File]
         parts = pure.parts
         if pure.is_absolute() or ".." in parts or "\\" in file.member:
             fault = "it leads out of the archive"
+        if CONTROL.search(file.member):
+            fault = "its name holds control characters"
         name = "/".join(parts)
         if fault:
-            bad.append(f"{file.member}: {fault}")
+            bad.append(f"{CONTROL.sub('?', file.member)}: {fault}")
         elif any(part.startswith(".") or part == "__MACOSX" for part in parts) or not name.lower().endswith(SUFFIXES):
             continue
         elif name in files:
@@ -212,5 +223,5 @@ def _list_zip(path: Path) -> Iterator[tuple[File, str]]:
                 if member.flag_bits & 1:
                     fault = "it is encrypted"
                 yield File(str(path), member.filename, -1, member.file_size), fault
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise UserError(f"{path} is not a whole zip archive ({error}); fetch it again") from None
+    except BAD_ZIP as error:
+        raise UserError(f"{path} is not a whole zip archive ({str(error)[:200]}); fetch it again") from None

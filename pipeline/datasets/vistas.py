@@ -18,7 +18,7 @@ from pipeline import planes
 from pipeline.classes import CITYSCAPES19, IGNORE
 from pipeline.datasets.base import Dataset, Decoder, Item, Options, find_folder, make_dataset, safe_key, wrong_layout
 from pipeline.datasets.source import Source
-from pipeline.files import UserError
+from pipeline.files import BAD_JSON, UserError
 
 LAYOUT = "Mapillary Vistas (training/images/*.jpg, training/labels/*.png, config.json)"
 PICTURE = re.compile(r"(training|validation|testing)/images/([^/]+)\.(?:jpg|png)")
@@ -116,7 +116,7 @@ def _config(source: Source, base: str, version: str) -> list[str]:
             where = source.files[name]
             try:
                 return [str(entry["name"]) for entry in json.loads(where.read())["labels"]]
-            except (ValueError, KeyError, TypeError):
+            except (*BAD_JSON, KeyError, TypeError):
                 raise UserError(f"{where} has no list 'labels' of entries with a 'name'; fetch it again") from None
     raise wrong_layout(
         source, f"Vistas' list of classes beside the folders ({base}config.json or config_{version}.json)"

@@ -69,7 +69,7 @@ def load_model(path: Path | str, accelerator: str = "auto") -> Model:
     classes = _class_table(path / "classes.json")
     name, params, optional = _resolved(path / "params.yaml")
     module = method_module(name)
-    nets = _empty_nets(path / "params.yaml", module, params, len(classes))
+    nets = _empty_nets(path, module, params, len(classes))
     load_weights(nets, path / "weights.safetensors")
     cuda = accelerator in ("auto", "cuda") and torch.cuda.is_available()
     nets = nets.to("cuda" if cuda else "cpu").eval().requires_grad_(False)
@@ -100,21 +100,27 @@ def _resolved(file: Path) -> tuple[str, dict[str, Any], tuple[str, ...]]:
     """Name and parameters of a model's method, and the optional parts it was trained with."""
     content = read_yaml(file)
     name, params, optional = content.get("method"), content.get("params"), content.get("optional") or []
-    if not isinstance(name, str) or not isinstance(params, dict):
+    if not isinstance(name, str) or not isinstance(params, dict) or not isinstance(optional, list):
         raise UserError(f"{file} lacks the method or its params; name another model or train it again")
     if name not in method_names():
         raise UserError(f"{file}: method '{name}' is unknown; known are {', '.join(method_names())}")
     return name, params, tuple(optional)
 
 
-def _empty_nets(file: Path, module: ModuleType, params: dict[str, Any], classes: int) -> nn.ModuleDict:
+def _empty_nets(path: Path, module: ModuleType, params: dict[str, Any], classes: int) -> nn.ModuleDict:
+    """The nets of a model directory, once it is known that its weights can fill them."""
+    file = path / "params.yaml"
     if not hasattr(module, "exported"):
         raise UserError(
             f"{file}: {module.__name__.rpartition('.')[2]} is a {module.ABILITY}, which has no trained model"
         )
     try:
+        with torch.device("meta"):  # takes no memory, whatever width an edited file asks for
+            hollow = module.exported(params, classes).state_dict()
+        if sum(value.nbytes for value in hollow.values()) > (path / "weights.safetensors").stat().st_size:
+            raise UserError(f"{path / 'weights.safetensors'} does not fit its params.yaml: it holds fewer values")
         return module.exported(params, classes)
-    except (ValidationError, KeyError, TypeError) as error:
+    except (ValidationError, KeyError, TypeError, RuntimeError) as error:
         what = error.errors()[0]["loc"][-1] if isinstance(error, ValidationError) else error
         raise UserError(f"{file} was edited or is of another version (see {what}); train the model again") from None
 

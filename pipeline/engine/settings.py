@@ -8,6 +8,7 @@ from pipeline.engine.schedules import Schedule
 from pipeline.params import Parameters
 
 Count = Annotated[int, Field(gt=0)]
+Depth = Annotated[int, Field(gt=0, le=100)]  # layers: nobody means more, and making them takes time
 Rate = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, TrainSettings, check_crop
 from pipeline.methods import spade
 from pipeline.methods.spade import ABILITY, DOMAINS, READS, USES_TARGET_LABELS, Spade, translate
 from pipeline.nets.pix2pixhd import GlobalGenerator
@@ -35,8 +35,8 @@ class Settings(MethodSettings):
     """The generator; all else is the block `spade`."""
 
     generator_width: Count = 64
-    generator_blocks: Count = 9
-    halvings: Count = 4
+    generator_blocks: Depth = 9
+    halvings: Depth = 4
 
 
 def _generator(own: Settings, planes: int) -> GlobalGenerator:

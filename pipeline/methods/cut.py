@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, Rate, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan, patch_nce
 from pipeline.methods.cyclegan import UNUSED, adam
@@ -32,9 +32,9 @@ class Settings(MethodSettings):
     """Nets and weights of CUT; the paper's as defaults."""
 
     generator_width: Count = 64
-    generator_blocks: Count = 9
+    generator_blocks: Depth = 9
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3
+    discriminator_layers: Depth = 3
     discriminator_norm: Literal["instance", "none"] = "instance"
     discriminator_lr: Rate | None = None  # None: as G's, train.lr
     projector_width: Count = 256

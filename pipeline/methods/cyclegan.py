@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, Weight, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, Rate, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import lsgan
 from pipeline.nets.init import init_normal
@@ -35,10 +35,10 @@ class Settings(MethodSettings):
     """Nets and weights of CycleGAN; the paper's as defaults. A weight of 0 takes its loss away (the paper's ablations)."""
 
     generator_width: Count = 64
-    generator_blocks: Count = 9
+    generator_blocks: Depth = 9
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3
+    discriminator_layers: Depth = 3
     discriminator_norm: Literal["instance", "none"] = "instance"
     discriminator_lr: Rate | None = None  # None: as the generators', train.lr
     pool: Annotated[int, Field(ge=0)] = 50  # pictures of each domain

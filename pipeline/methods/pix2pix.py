@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses import vanilla
 from pipeline.losses_semantic import conditions
@@ -36,13 +36,13 @@ Pair = Callable[[Any], tuple[Tensor, Tensor]]
 class Settings(MethodSettings):
     """Nets and weights of pix2pix; the paper's as defaults."""
 
-    levels: Count = 8  # halvings of the U-Net; the crop is a multiple of 2^levels
+    levels: Depth = 8  # halvings of the U-Net; the crop is a multiple of 2^levels
     generator_width: Count = 64
     norm: Literal["batch", "instance"] = "batch"
     dropout: bool = True  # the noise of the paper, in training and in use
     inference: Literal["as_trained", "running_statistics"] = "as_trained"
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3  # 1, 3, 5: patches of 16, 70, 286 pixels
+    discriminator_layers: Depth = 3  # 1, 3, 5: patches of 16, 70, 286 pixels
     conditional: bool = True  # D sees what the picture was drawn from
     adversarial: Weight = 1.0
     l1: Weight = 100.0

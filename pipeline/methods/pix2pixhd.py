@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update
 from pipeline.losses_semantic import conditions, feature_matching, lsgan_scales
 from pipeline.methods import cyclegan
@@ -35,11 +35,11 @@ class Settings(MethodSettings):
     """Nets and weights of pix2pixHD; the published ones as defaults."""
 
     generator_width: Count = 64
-    generator_blocks: Count = 9
-    halvings: Count = 4
-    enhancers: Annotated[int, Field(ge=0)] = 0  # local generators, each at twice the size
+    generator_blocks: Depth = 9
+    halvings: Depth = 4
+    enhancers: Annotated[int, Field(ge=0, le=100)] = 0  # local generators, each at twice the size
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3
+    discriminator_layers: Depth = 3
     discriminator_scales: Count = 2
     matching: Weight = 10.0
     perceptual: Weight = 10.0

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight
+from pipeline.engine.settings import Count, Depth, MethodSettings, TrainSettings, Weight
 from pipeline.engine.step import Update
 from pipeline.methods.cyclegan import UNUSED, adam
 from pipeline.nets.init import init_kaiming, init_normal
@@ -38,7 +38,7 @@ class Settings(MethodSettings):
     """Nets, weights and schedule of SimGAN."""
 
     refiner_width: Count = 64
-    refiner_blocks: Count = 4
+    refiner_blocks: Depth = 4
     history: Count = 200  # refined pictures
     regularisation: Weight = 10.0  # lambda
     distance: Literal["pixel", "feature"] = "pixel"  # what self-regularisation compares

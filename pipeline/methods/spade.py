@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, TrainSettings, Weight, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, TrainSettings, Weight, check_crop
 from pipeline.engine.step import Update, ranks
 from pipeline.losses import perceptual_l1
 from pipeline.losses_semantic import (
@@ -55,12 +55,12 @@ class Settings(MethodSettings):
     upsampling: Upsampling = "more"
     norm: SpadeNorm = "synchronised"
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3
+    discriminator_layers: Depth = 3
     discriminator_scales: Count = 2
     style: bool = False  # an image encoder and a code z for each picture
     z_dim: Count = 256
     encoder_width: Count = 64
-    encoder_layers: Count = 6
+    encoder_layers: Depth = 6
     matching: Weight = 10.0  # weight of the discriminator's features
     perceptual: Weight = 10.0
     kld: Weight = 0.05

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from pipeline.engine.settings import Count, MethodSettings, Rate, TrainSettings, check_crop
+from pipeline.engine.settings import Count, Depth, MethodSettings, Rate, TrainSettings, check_crop
 from pipeline.engine.step import Update, mean_over_ranks
 from pipeline.losses import cross_entropy, depth_l1, depth_transform, labelled_pixels, lsgan, perceptual_l1
 from pipeline.nets.init import init_normal
@@ -32,10 +32,10 @@ class Settings(MethodSettings):
     """Nets and depth of SPIGAN. The paper: width 64, 9 blocks, FCN8s for T and P, vgg19; rates all 2e-4."""
 
     generator_width: Count = 64
-    generator_blocks: Count = 9
+    generator_blocks: Depth = 9
     upsampling: Literal["transposed", "resize"] = "transposed"
     discriminator_width: Count = 64
-    discriminator_layers: Count = 3
+    discriminator_layers: Depth = 3
     discriminator_norm: Literal["instance", "none"] = "instance"
     discriminator_lr: Rate | None = None  # None: as G's, train.lr
     task_net: SegmenterName = "fcn8s"

@@ -1,6 +1,5 @@
 """Reading published weights: never unpickled as code, never loaded in part without saying so."""
 
-import pickle
 import re
 import warnings
 import zipfile
@@ -16,7 +15,6 @@ from pipeline.files import UserError, problems
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """State dict of a .pth/.pt file (read with weights_only) or a .safetensors file, on the CPU; else a UserError."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
@@ -24,18 +22,9 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
         raise UserError(f"There is no weights file {path}; give the path of an existing .pth or .safetensors file.")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load(path)
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        SafetensorError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        OSError,
-        LookupError,  # this and the next two: a text file or noise, read as a pickle
-        TypeError,
-        AttributeError,
-    ) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a text file or noise, read as a pickle, ends in nearly any
         if code := re.search(r"GLOBAL (\S+)", str(error)):
             raise UserError(
                 f"{path} calls {code[1]} when it is read, and code is not run here; give a file with weights alone, "
@@ -45,10 +34,22 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise UserError(f"{path} holds no plain table of weights; export the net's state_dict into it.")
+    if odd := [key for key, value in state.items() if not _stored(value)]:
+        raise UserError(f"{path} promises more values of {odd[0]} than it holds; export the net's state_dict into it.")
     return {key.removeprefix("module."): value for key, value in state.items()}
 
 
+def _stored(value: torch.Tensor) -> bool:
+    """Whether each value stands in memory by itself: one may be told to stand for a net of terabytes."""
+    plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+    return plain and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+
+
 def _load(path: Path) -> Any:
+    if zipfile.is_zipfile(path):  # torch packs nothing
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > path.stat().st_size:
+                raise UserError(f"{path} is packed, which weights never are; save it again with torch.save.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pickle protocols; what cannot be read is an error
         return torch.load(path, map_location="cpu", weights_only=True)

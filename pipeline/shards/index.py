@@ -18,6 +18,8 @@ from pipeline.sample import KEYS, Sample, decode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, URL, set_digest
 
 PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
+MAX_CLASSES = 256  # values of a row in the longest column, the class histogram
+MEMBER_BYTES = 1024  # that the shortest member takes: its header and a block
 AGAIN = "make the set again (remove the folder, then dvc repro)"
 FETCH = f"to read it in any order fetch its shards into that folder and remove the file '{URL}' there"
 
@@ -47,11 +49,12 @@ class ShardSet:
         description = _description(path)
         if not (path / INDEX).is_file() or sha256_file(path / INDEX) != description["index"]:
             raise UserError(f"{path / INDEX} is missing or is not what was written (its digest differs); {AGAIN}")
-        index = _index(path / INDEX)
+        _check_shards(path, description["shards"])
+        index = _index(path / INDEX, sum(shard["bytes"] for shard in description["shards"]))
         digests = (digest.as_py() for digest in index["digest"])
         if len(index) != description["pictures"] or set_digest(digests) != description["digest"]:
             raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
-        _check_shards(path, description["shards"], index)
+        _check_rows(path, description, index)
         return cls(path, description, index)
 
     def __len__(self) -> int:
@@ -136,7 +139,9 @@ def _description(path: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise UserError(f"{path / DESCRIPTION} is not the description of a shard set of format {FORMAT}; {AGAIN}")
     wrong = [name for name, kind in kinds.items() if not isinstance(description.get(name), kind)]
-    if wrong or description["classes"] not in TABLES or "size" not in description or not _named(description["shards"]):
+    size = description.get("size", ())
+    sized = size is None or (isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size))
+    if wrong or description["classes"] not in TABLES or not sized or not _named(description["shards"]):
         raise UserError(f"{path / DESCRIPTION} is damaged (see {', '.join(wrong) or 'classes, size, shards'}); {AGAIN}")
     return description
 
@@ -146,12 +151,16 @@ def _named(shards: list[Any]) -> bool:
     return all(isinstance(shard, dict) and isinstance(shard.get(n), k) for shard in shards for n, k in kinds.items())
 
 
-def _index(file: Path) -> pa.RecordBatch:
+def _index(file: Path, size: int) -> pa.RecordBatch:
+    """The index, unless it has more rows than shards of `size` bytes can hold: runs of one value pack without bound."""
     try:
         with pq.ParquetFile(file) as opened:  # pq.read_table would import pandas: 0.3 s
+            if _values(opened.metadata) > MAX_CLASSES * size / MEMBER_BYTES:
+                raise UserError(f"{file} has more rows than its shards can hold; {AGAIN}")
             table = opened.read()
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from None
+            table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({' '.join(str(error).split())[:200]}); {AGAIN}") from None
     if not table.schema.equals(SCHEMA):
         raise UserError(f"{file} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
     batches = table.combine_chunks().to_batches()
@@ -162,16 +171,39 @@ def _index(file: Path) -> pa.RecordBatch:
     return batches[0]
 
 
-def _check_shards(path: Path, shards: list[dict[str, Any]], index: pa.RecordBatch) -> None:
-    """Every shard is there at its length, if it lies here, and every member lies inside one of them."""
+def _values(metadata: pq.FileMetaData) -> int:
+    """Values of the longest column."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    return max([metadata.num_rows, *(g.column(c).num_values for g in groups for c in range(metadata.num_columns))])
+
+
+def _check_shards(path: Path, shards: list[dict[str, Any]]) -> None:
+    """Every shard is there at its length, if it lies here."""
     bad, elsewhere = [], _url(path)
     for shard in shards:
         file = path / shard["name"]
-        if not SHARD_NAME.fullmatch(shard["name"]) or not (elsewhere or file.is_file()):
+        if not SHARD_NAME.fullmatch(shard["name"]):
+            bad.append(f"{ascii(shard['name'])} is no name of a shard")
+        elif not elsewhere and not file.is_file():
             bad.append(f"{shard['name']} is missing")
         elif not elsewhere and file.stat().st_size != shard["bytes"]:
             bad.append(f"{shard['name']} has {file.stat().st_size:,} bytes instead of {shard['bytes']:,}")
-    bad += _outside(shards, index)
+    _refuse(path, bad)
+
+
+def _check_rows(path: Path, description: dict[str, Any], index: pa.RecordBatch) -> None:
+    """Every member lies inside a shard, and what is told of a sample can be used; by column, as there may be millions."""
+    histograms, counts = index["class_histogram"], len(TABLES[description["classes"]]) + 1
+    right = pc.and_(
+        pc.utf8_is_printable(index["key"]), pc.equal(pc.list_value_length(histograms), counts).fill_null(True)
+    ).to_numpy(zero_copy_only=False)
+    holes = pc.filter(pc.list_parent_indices(histograms), pc.is_null(histograms.flatten())).to_numpy()
+    wrong = sorted({*np.flatnonzero(~right).tolist(), *holes.tolist()})
+    bad = [f"{ascii(index['key'][n].as_py())} has no key or no histogram as they are written" for n in wrong]
+    _refuse(path, bad + _outside(description["shards"], index))
+
+
+def _refuse(path: Path, bad: list[str]) -> None:
     if len(bad) == 1:
         raise UserError(f"{path}: {bad[0]}; {AGAIN}")
     if bad:
@@ -186,5 +218,7 @@ def _outside(shards: list[dict[str, Any]], index: pa.RecordBatch) -> list[str]:
     offset, size = members.field("offset").to_numpy(), members.field("size").to_numpy()
     inside = (offset >= 0) & (size > 0) & (size <= MAX_BYTES) & (offset <= ends[rows] - size)
     inside &= pc.is_in(members.field("extension"), pa.array(KEYS)).to_numpy(zero_copy_only=False)
-    places = np.flatnonzero(~inside)
-    return [f"{index['key'][rows[n]].as_py()}.{members[n]['extension'].as_py()} lies outside its shard" for n in places]
+    return [
+        f"{ascii(index['key'][rows[n]].as_py())[1:-1]}.{ascii(members[n]['extension'].as_py())[1:-1]} lies outside its shard"
+        for n in np.flatnonzero(~inside)
+    ]
