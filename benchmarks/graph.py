@@ -98,26 +98,31 @@ def start(rounds: int, root: Path) -> None:
 
 def share(rounds: int, root: Path) -> None:
     folder, times = project(root / "share"), root / "times"
-    stamp = f"date +%s.%N >> {times}"
-    edit(folder / "dvc.yaml", lambda graph: [s.update(cmd=[stamp, s["cmd"], stamp]) for s in graph["stages"].values()])
+
+    def stamped(graph: dict[str, Any]) -> None:
+        for name, stage in graph["stages"].items():
+            stamp = f"echo {name} $(date +%s.%N) >> {times}"
+            stage["cmd"] = [stamp, stage["cmd"], stamp]
+
+    edit(folder / "dvc.yaml", stamped)
     (folder / "dvc.lock").unlink()
     whole, _ = seconds(folder, *REPRO)
-    after = [
-        several(1, folder, sys.executable, "-m", *words)[0]
-        for words in (
-            ("pipeline.mend",),
-            ("stages.validate", "--check"),
-            ("pipeline.tracking", "sync"),
-            ("stages.report", "--show"),
-        )
+    others = [
+        ["pipeline.mend"],
+        ["stages.validate", "--check"],
+        ["pipeline.tracking", "sync"],
+        ["stages.report", "--show"],
     ]
-    moments = [float(line) for line in times.read_text().split()]
-    spans = [end - begin for begin, end in zip(moments[::2], moments[1::2], strict=True)]
-    begin = several(rounds, folder, sys.executable, "-m", "stages.train", "--help")[0]
-    run, work = whole + sum(after), sum(spans) - begin * len(spans)
-    print(
-        f"{len(spans)} stages, {run:.0f} s: {whole - sum(spans):.0f} s in DVC, {sum(after):.1f} s before and after it, {begin * len(spans):.0f} s in starts, {work:.0f} s of work: {1 - work / run:.0%} is no work"
-    )
+    around = sum(seconds(folder, sys.executable, "-m", *words)[0] for words in others)  # what `make run` does besides
+    marks = [(name, float(moment)) for name, moment in map(str.split, times.read_text().splitlines())]
+    spans = [(name, end - begin) for (name, begin), (_, end) in zip(marks[::2], marks[1::2], strict=True)]
+    starts = several(rounds, ROOT, sys.executable, "-m", "stages.train", "--help")[0] * len(spans)
+    commands = sum(span for _, span in spans)
+    apart = sum(span for name, span in spans if not name.startswith(("train_", "segment_")))  # data and evaluation
+    run, work = whole + around, commands - starts
+    print(f"{len(spans)} stages, {run:.0f} s: {whole - commands:.0f} s in DVC, {around:.0f} s before and after it,")
+    print(f"{starts:.0f} s in starts, {work:.0f} s of work: {1 - work / run:.0%} is no work")
+    print(f"data and evaluation {apart:.0f} s: two of them at once would save {apart / 2 / run:.0%} at the very most")
 
 
 if __name__ == "__main__":

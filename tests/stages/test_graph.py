@@ -232,8 +232,10 @@ def test_the_file_of_a_stage_loads_nothing_heavy_by_itself(file):
     assert not libraries(loaded_files({file}, in_functions=False), in_functions=False) & heavy
 
 
-@pytest.mark.parametrize("name", ["simulate", "fix_labels", "optical_flow", "shard"])
-def test_data_stages_never_load_torch(name):
+@pytest.mark.parametrize(
+    "name", ["code", "simulate", "fix_labels", "optical_flow", "shard", "shard_clips", "shard_stills", "report"]
+)
+def test_data_stages_and_the_report_never_load_torch(name):
     assert not libraries(loaded_files({ROOT / f"stages/{name}.py"})) & {"torch", "torchvision", "kornia"}
 
 
