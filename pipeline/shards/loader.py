@@ -87,7 +87,7 @@ class GlobalBatches:
 
     def _requests(self, step: int) -> list[Request]:
         return [
-            partial(opened.read, int(i), self.parts[domain])
+            partial(_read, opened, int(i), self.parts[domain])
             for domain, opened in self.sets.items()
             for i in self.indices(domain, step)
         ]
@@ -112,9 +112,22 @@ def in_order(
     chosen = _parts(opened, parts)
     starts = range(0, len(opened), batch_size)
     groups = [range(start, min(start + batch_size, len(opened))) for start in starts]
-    requests: Iterator[Sequence[Request]] = ([partial(opened.read, i, chosen) for i in group] for group in groups)
+    requests: Iterator[Sequence[Request]] = ([partial(_read, opened, i, chosen) for i in group] for group in groups)
     for group, samples in zip(groups, _decoded(requests, threads, ahead), strict=True):
         yield collate(samples, domain, np.array(group, np.int64), device)
+
+
+def _read(opened: ShardSource, i: int, parts: Sequence[str]) -> Sample:
+    """A sample, decoded in a thread; what nobody foresaw is told with its place."""
+    try:
+        return opened.read(i, parts)
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{opened.keys[i]} of {opened.path} cannot be decoded ({type(error).__name__}: {error}); delete the set and run its "
+            "stage again (dvc repro), or see where it comes from with --debug"
+        ) from error
 
 
 def _decoded(steps: Iterator[Sequence[Request]], threads: int, ahead: int) -> Iterator[list[Sample]]:
