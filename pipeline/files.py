@@ -4,6 +4,7 @@ Nothing here unpickles, and nothing trusts a header: a picture's size is read be
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ cv2.setNumThreads(1)  # processes share the cores; results are the same for any 
 
 MAX_PIXELS = 100_000_000  # a picture beyond this is refused unread: 40,000 x 40,000 would need 5 GB
 MAX_BYTES = 500_000_000  # of one encoded file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the file system says where there is no room
 PNG_END = b"IEND\xaeB`\x82"
 MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # of a JPEG; neither padding, nor escaped, nor a restart
 TIFF_TAGS = (256, 257, 258, 273, 274, 277, 279, 339)  # width, height, bits, strips, turned, channels, lengths, kind
@@ -44,6 +46,17 @@ def problems(head: str, lines: Sequence[str], limit: int = 40) -> UserError:
     return UserError("\n".join([head, *shown]))
 
 
+def disk_full(path: Path | str) -> UserError:
+    """What a full disk (`OSError.errno in FULL`) is called."""
+    return UserError(f"the disk is full: {path} could not be written; make room and run the same command again")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up: Python's, or torch's (of a device, of the CPU), without importing it."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(words in str(error) for words in ("can't allocate memory", "STATUS_ALLOC_FAILED"))
+
+
 # -- writing ------------------------------------------------------------------------------------------------------
 
 
@@ -54,17 +67,19 @@ def _temporary(path: Path) -> Path:
 def write_atomic(path: Path | str, content: bytes | str) -> None:
     """Write under a temporary name in the same folder, then rename: a reader never sees half a file."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     data = content.encode() if isinstance(content, str) else content
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # not the temporary one, and not none at all
         raise
 
 
@@ -87,18 +102,33 @@ def read_json(path: Path | str) -> Any:
 def atomic_dir(path: Path | str) -> Iterator[Path]:
     """A temporary folder beside `path` that replaces `path` when the block ends well, and vanishes when it does not."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
     temporary = _temporary(path)
-    temporary.mkdir()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        temporary.mkdir()
         yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except BaseException:
+        put_in_place(temporary, path)
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise disk_full(path) from None
         raise
+
+
+def put_in_place(new: Path, path: Path) -> None:
+    """Rename a folder to `path`; what was there goes only when the new one is in its place."""
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = new.with_name(f"{new.name}.old.tmp")
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from pipeline.files import UserError
+from pipeline.files import FULL, UserError, disk_full, out_of_memory
 
 Arguments = argparse.Namespace
 
@@ -34,13 +34,18 @@ def run(
     except UserError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            _stop(
-                f"the disk is full (writing {error.filename or 'an output'}); make room and run the same command again"
-            )
+        if error.errno in FULL:
+            _stop(str(disk_full(error.filename or "an output")))
         if error.errno in (errno.EACCES, errno.EROFS):
             _stop(f"{error.filename} cannot be opened: {error.strerror}; change its rights")
         raise
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        _stop(
+            "memory is used up; end what else uses the device, take one with more (device.accelerator: cpu), or make the "
+            "pictures smaller (shard.height and shard.width)"
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 

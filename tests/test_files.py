@@ -50,8 +50,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError) as caught:
         write_atomic(file, "new")
+    assert caught.value.filename == str(file)  # for the sentence
     assert file.read_text() == "old" and os.listdir(file.parent) == ["er.json"]
 
 
@@ -85,6 +86,25 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path):
     with pytest.raises(KeyboardInterrupt), atomic_dir(goal) as folder:
         (folder / "half").write_text("half")
         raise KeyboardInterrupt
+    assert os.listdir(goal) == ["good"] and os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("place", [1, 2])  # the old one is put aside, the new one in its place
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(place, tmp_path, monkeypatch):
+    goal, replace, calls = tmp_path / "out", os.replace, []
+    goal.mkdir()
+    (goal / "good").write_text("good")
+
+    def full(*paths: object) -> None:
+        calls.append(paths)
+        if len(calls) == place:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", full)
+    words = rf"^the disk is full: {goal} could not be written; make room"
+    with pytest.raises(UserError, match=words), atomic_dir(goal) as folder:
+        (folder / "better").touch()
     assert os.listdir(goal) == ["good"] and os.listdir(tmp_path) == ["out"]
 
 

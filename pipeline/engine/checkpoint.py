@@ -27,11 +27,18 @@ class Checkpoints:
         """Write the state of a step under a temporary name, rename, and drop all but the newest two."""
         path = self.folder / f"{step:09d}.pt"
         temporary = path.with_suffix(".tmp")
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            told = error.__context__ if isinstance(error.__context__, OSError) else error  # torch has words of its own
+            if isinstance(told, OSError):
+                told.filename = str(path)
+            raise told from None
         for old in self._paths()[:-2]:
             old.unlink()
 
@@ -46,6 +53,10 @@ class Checkpoints:
                     file=sys.stderr,
                 )
         return None
+
+    def told(self) -> str:
+        """Where the newest one is, as the end of a sentence; nothing where there is none."""
+        return f"; the last good checkpoint is {self._paths()[-1]}" if self._paths() else ""
 
     def remove(self) -> None:
         """Drop everything: the stage has ended."""

@@ -22,7 +22,7 @@ from pipeline.engine.schedules import factor
 from pipeline.engine.settings import RunSettings
 from pipeline.engine.snapshots import Snapshots
 from pipeline.engine.step import Update, mean_over_ranks, run_step
-from pipeline.files import UserError, progress, write_atomic
+from pipeline.files import UserError, out_of_memory, progress, write_atomic
 from pipeline.nets.dropout import seed_dropout
 from pipeline.shards.order import uniforms
 
@@ -134,7 +134,8 @@ def train(run: Run, feed: Feed, label: str, live: Callable[[int, dict[str, float
     for batch, _ in zip(feed.batches(run.step), bar, strict=False):
         run.set_rates()
         run.seed_dropout(batch)
-        pending.append(run_step(run.method.step(batch), run.optimizers, settings.clip, run.fabric.autocast))
+        with _within_memory(run):
+            pending.append(run_step(run.method.step(batch), run.optimizers, settings.clip, run.fabric.autocast))
         if run.ema:
             run.ema.update(run.method.nets, run.step)
         run.step += 1
@@ -166,6 +167,21 @@ def _catch_sigterm() -> list[int]:
     return caught
 
 
+@contextlib.contextmanager
+def _within_memory(run: Run) -> Iterator[None]:
+    """What a device without memory says, in a sentence with the parameters that a step's memory depends on."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        height, width = run.settings.crop
+        raise UserError(
+            f"the memory of {run.fabric.device} is used up by step {run.step} with its batch of {run.settings.batch} crops of "
+            f"{height} x {width}; set a smaller batch or crop, where params.yaml has them for this method"
+        ) from error
+
+
 def _close_tick(run: Run, pending: list[dict[str, Tensor]]) -> dict[str, float]:
     """Bring the losses of a tick to the host, check them, and append their means to the curves."""
     names = list(pending[0])
@@ -177,7 +193,7 @@ def _close_tick(run: Run, pending: list[dict[str, Tensor]]) -> dict[str, float]:
         step = run.step - len(pending) + first
         raise UserError(
             f"loss '{names[which]}' became {table[first, which].item()} at step {step}; "
-            "lower the learning rate (lr), set clip, or look at the pictures of that batch"
+            f"lower the learning rate (lr), set clip, or look at the pictures of that batch{run.checkpoints.told()}"
         )
     if not run.columns:
         run.columns = ["step", "kimg", *(f"loss/{name}" for name in names)]

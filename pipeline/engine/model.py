@@ -44,11 +44,11 @@ def save_model(
     optional: Sequence[str] = (),
 ) -> None:
     """Write a complete model directory at once; byte-identical for equal arguments."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {key: value.detach().cpu().contiguous() for key, value in nets.state_dict().items()}
     with atomic_dir(out) as folder:
-        save_file(tensors, folder / "weights.safetensors")
+        write_atomic(folder / "weights.safetensors", save(tensors))
         write_atomic(folder / "params.yaml", _yaml({"method": name, "optional": list(optional), "params": params}))
         write_json(folder / "classes.json", {"table": classes, "names": list(class_table(classes).names)})
         write_atomic(folder / "card.md", card)

@@ -108,7 +108,7 @@ class GlobalBatches:
             if domain in streams:
                 requests += islice(streams[domain], self.batch_size // self.world)
             else:
-                requests += (partial(opened.read, int(i), self.parts[domain]) for i in self.indices(domain, step))
+                requests += (partial(_read, opened, int(i), self.parts[domain]) for i in self.indices(domain, step))
         return requests
 
 
@@ -131,9 +131,22 @@ def in_order(
     chosen = _parts(opened, parts)
     starts = range(0, len(opened), batch_size)
     groups = [range(start, min(start + batch_size, len(opened))) for start in starts]
-    requests: Iterator[Sequence[Request]] = ([partial(opened.read, i, chosen) for i in group] for group in groups)
+    requests: Iterator[Sequence[Request]] = ([partial(_read, opened, i, chosen) for i in group] for group in groups)
     for group, samples in zip(groups, ahead_of(requests, threads, ahead), strict=True):
         yield collate(samples, domain, np.array(group, np.int64), device)
+
+
+def _read(opened: ShardSource, i: int, parts: Sequence[str]) -> Sample:
+    """A sample, decoded in a thread; what nobody foresaw is told with its place."""
+    try:
+        return opened.read(i, parts)
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{opened.keys[i]} of {opened.path} cannot be decoded ({type(error).__name__}: {error}); delete the set and run its "
+            "stage again (dvc repro), or see where it comes from with --debug"
+        ) from error
 
 
 def _parts(opened: ShardSource, wanted: Sequence[str] | None) -> tuple[str, ...]:

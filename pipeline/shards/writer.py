@@ -5,7 +5,6 @@ there, under a fingerprint, when a run is killed or the disk is full; the next r
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import io
@@ -28,7 +27,18 @@ import pyarrow.parquet as pq
 
 from pipeline.classes import IGNORE, TABLES
 from pipeline.cluster import ALONE, ClusterSettings, in_threads, stream
-from pipeline.files import UserError, digest, problems, progress, sha256_file, write_atomic, write_json
+from pipeline.files import (
+    FULL,
+    UserError,
+    digest,
+    disk_full,
+    problems,
+    progress,
+    put_in_place,
+    sha256_file,
+    write_atomic,
+    write_json,
+)
 from pipeline.ranks import ONE, Ranks
 from pipeline.sample import KEYS, Sample, encode
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, sample_digest, set_digest, shard_name
@@ -99,7 +109,7 @@ def write_shards(
             return {}
         whole = [shards.get(number) or _finished(scratch, number) for number in range(len(parts))]
         description = _seal(scratch / "set", [shard for shard in whole if shard], out, classes, split)
-        _publish(scratch, out)
+        put_in_place(scratch / "set", out)
     return description
 
 
@@ -307,7 +317,7 @@ def _prepare(scratch: Path, fingerprint: str, keep: bool) -> None:
     note = scratch / "fingerprint"
     same = keep and note.exists() and note.read_text() == fingerprint
     for entry in scratch.iterdir():
-        if entry.name.endswith(".tmp") or entry.name == "old" or not same:
+        if entry.name.endswith(".tmp") or not same:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     (scratch / "set").mkdir(exist_ok=True)
     write_atomic(note, fingerprint)
@@ -319,19 +329,12 @@ def check_goal(out: Path) -> None:
         raise UserError(f"{out} exists and is not a shard set; remove it or name another folder")
 
 
-def _publish(scratch: Path, out: Path) -> None:
-    """Put the finished set in place of `out`: two renames, so that no half set is ever seen there."""
-    if out.exists():
-        os.replace(out, scratch / "old")
-    os.replace(scratch / "set", out)
-
-
 @contextlib.contextmanager
 def _explained(out: Path) -> Iterator[None]:
     """What the file system refuses, in a sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise UserError(f"the disk is full: {out} could not be written; free some space and run it again") from None
+        if error.errno in FULL:
+            raise disk_full(out) from None
         raise UserError(f"{out} cannot be written: {error.strerror}; check the folder and its rights") from None

@@ -194,6 +194,16 @@ def test_checkpoints_of_another_fingerprint_are_not_used_and_go(tmp_path):
     assert other.newest() == {"step": 1} and not (tmp_path / "train/train_x@0").exists()
 
 
+def test_a_full_disk_at_a_checkpoint_is_told_and_the_one_before_stays(tmp_path):
+    checkpoints = Checkpoints("train_x@0", "mark", tmp_path)
+    checkpoints.save(1, {"step": 1})
+    (checkpoints.folder / "000000002.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:  # torch alone says: unexpected pos 64 vs 0
+        checkpoints.save(2, {"net": torch.zeros(10_000)})
+    assert caught.value.filename == str(checkpoints.folder / "000000002.pt")
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["000000001.pt"]
+
+
 def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path, capsys):
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -222,7 +232,8 @@ class Poisoned(toy.Drawn):
 @pytest.mark.parametrize(("name", "loss"), [("source_only", "task"), ("spigan", "D")])
 def test_a_loss_that_is_no_number_is_named_with_its_step(name, loss, tmp_path, every_tick):
     run = toy.start(name, tmp_path)
-    with pytest.raises(UserError, match=f"^loss '{loss}' became nan at step 5; lower the learning rate"):
+    words = rf"^loss '{loss}' became nan at step 5; lower the learning rate .*checkpoint is .*/000000004\.pt$"
+    with pytest.raises(UserError, match=words):
         train(run, Poisoned(name), name)
     assert run.checkpoints.newest()["step"] == 4  # nothing after it was kept
 

@@ -180,6 +180,27 @@ def test_a_full_disk(source, world):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+# -- memory and threads -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "work", "words", "leaves"),
+    [
+        (("train", "spigan", "0"), "pipeline.engine.loop.run_step", "step 0 with its batch of 2 crops of 32 x 32; set a smaller batch or crop", ".scratch"),
+        (("translate", "spigan", "0"), "pipeline.translation.drawn", "memory is used up; ", "data/translated/spigan/.0.scratch"),
+        (("evaluate", "source_only", "none", "0"), "pipeline.scoring.predict", "memory is used up; ", "-"),
+    ],
+)  # fmt: skip
+def test_a_device_without_memory(trained, copy, monkeypatch, command, work, words, leaves):
+    import torch
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(work, full)
+    assert words in refused(copy(trained, "data/shards", "models"), *command, leaves=(leaves,))
+
+
 # -- parameters and names -----------------------------------------------------------------------------------------
 
 

@@ -140,3 +140,13 @@ def test_in_order_gives_every_sample_once(opened):
     batches = list(in_order(opened, 4, parts=("label",)))
     assert [len(batch) for batch in batches] == [4, 4, 3]
     assert [key for batch in batches for key in batch.keys] == opened.keys
+
+
+def test_a_thread_that_fails_in_a_way_nobody_foresaw_names_the_sample(opened, monkeypatch):
+    def odd(*_: object, **__: object) -> None:
+        raise ValueError("odd")
+
+    monkeypatch.setattr("pipeline.shards.index.decode", odd)
+    words = rf"^{opened.keys[0]} of .* cannot be decoded \(ValueError: odd\); delete the set and run its stage again"
+    with pytest.raises(UserError, match=words):
+        next(in_order(opened, 1))

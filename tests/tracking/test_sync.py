@@ -249,7 +249,7 @@ def test_the_graph_makes_what_is_looked_for() -> None:
         for pattern in (kind.record, kind.model, kind.costs, kind.pictures):
             path = pattern.format(**cell)
             assert not path or any(path == one or path.startswith(f"{one}/") for one in made), f"{output.name}: {path}"
-    assert set(graph) - looked_for == {"validate", "simulate", "report"}
+    assert set(graph) - looked_for == {"validate", "code", "simulate", "report"}
 
 
 def outs_of(declared: dict, cell: dict) -> list[str]:
