@@ -1,7 +1,7 @@
 """Speeds of the parts that a study waits for, on this machine: python -m benchmarks.speed
 
-Frames of the world (CPU time of one core), samples read from shards, and training steps of every method at the sizes of
-params.yaml. Needs data/shards (make run). Prints a line a part; medians of several rounds.
+Frames of the world (CPU time of one core), and training steps of three methods with their data at the sizes of params.yaml.
+Needs data/shards (make run). Prints a line a part; medians of several rounds. Speeds against rivals: docs/performance.md.
 """
 
 import statistics
@@ -38,15 +38,6 @@ def world() -> None:
         )
 
 
-def reading() -> None:
-    from pipeline.shards.index import ShardSet
-
-    shards = ShardSet.open("data/shards/source")
-    for parts in (("image",), ("image", "label"), ("image", "label", "depth")):
-        seconds = median(lambda parts=parts: [shards.read(i, parts) for i in range(100)], 3)
-        print(f"read {'+'.join(parts)}: {100 / seconds:.0f} samples/s, one thread")
-
-
 def training(name: str, source: Path) -> None:
     """Seconds of a step, data and augmentation included."""
     from pipeline.classes import TABLES
@@ -76,7 +67,6 @@ def training(name: str, source: Path) -> None:
 
 def main() -> None:
     world()
-    reading()
     for name in ("spigan_no_pi", "spigan", "source_only"):
         training(name, Path("data/shards/source"))
 

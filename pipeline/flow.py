@@ -35,16 +35,21 @@ def consistent(forward: np.ndarray, back: np.ndarray, settings: FlowSettings) ->
     x = np.arange(width, dtype=np.float32) + forward[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + forward[..., 1]
     there = cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    gap = ((forward + there) ** 2).sum(-1)
-    lengths = (forward**2).sum(-1) + (there**2).sum(-1)
+    gap = squared(forward + there)
+    lengths = squared(forward) + squared(there)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return inside & (gap < settings.consistency_alpha * lengths + settings.consistency_beta)
 
 
+def squared(vectors: np.ndarray) -> np.ndarray:
+    """Squared lengths of (..., 2): numpy's sum over so short an axis takes five times as long."""
+    return vectors[..., 0] * vectors[..., 0] + vectors[..., 1] * vectors[..., 1]
+
+
 def flow_error(estimate: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> dict[str, float]:
     """End-point error in pixels, share of outliers (KITTI 2015: > 3 px and > 5 %), and number of compared pixels."""
-    gap = np.linalg.norm(estimate.astype(np.float64) - truth, axis=-1)[valid]
-    length = np.linalg.norm(truth.astype(np.float64), axis=-1)[valid]
+    known = truth[valid].astype(np.float64)
+    gap, length = np.sqrt(squared(estimate[valid] - known)), np.sqrt(squared(known))
     if not len(gap):
         return {"end_point_error": 0.0, "outliers": 0.0, "pixels": 0}
     outliers = (gap > 3) & (gap > 0.05 * length)

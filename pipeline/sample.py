@@ -70,11 +70,13 @@ def encode_flow(flow: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
     Vectors beyond +-512 pixels cannot be stored and become invalid.
     """
-    steps = np.rint(flow.astype(np.float64) * FLOW_STEPS) + FLOW_ZERO
-    fits = valid & ((steps >= 1) & (steps <= 65535)).all(-1)
-    out = np.zeros((*flow.shape[:2], 3), np.uint16)
-    out[..., :2] = np.where(fits[..., None], steps, FLOW_ZERO)
+    steps = np.rint(flow * np.float32(FLOW_STEPS)) + np.float32(FLOW_ZERO)  # exact: a power of two
+    fits = (steps >= 1) & (steps <= 65535)
+    fits = valid & fits[..., 0] & fits[..., 1]
+    out = np.empty((*flow.shape[:2], 3), np.uint16)
     out[..., 2] = fits
+    steps[~fits] = FLOW_ZERO
+    out[..., :2] = steps
     return out
 
 
