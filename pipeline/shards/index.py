@@ -35,7 +35,7 @@ class ShardSet:
         self.size: tuple[int, int] | None = tuple(description["size"]) if description["size"] else None
         self.digest: str = description["digest"]  # of all samples in order, however they are spread over shards
         self.shards: list[dict[str, Any]] = description["shards"]
-        self.index = index  # columns of arrow: a tenth of what as many dicts would take
+        self.index = index  # columns of arrow, far smaller than as many dicts
         self.keys: list[str] = index["key"].to_pylist()
 
     @classmethod

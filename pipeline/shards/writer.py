@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.classes import IGNORE, TABLES
@@ -47,7 +48,7 @@ from pipeline.shards.settings import ShardSettings
 
 Item = TypeVar("Item")
 Row = dict[str, Any]  # of the index
-Shard = dict[str, Any]  # {"name", "bytes", "sha256", "rows"}
+Shard = dict[str, Any]  # {"name", "bytes", "sha256", "rows"}; rows as arrow, far smaller than dicts
 
 
 @dataclass
@@ -233,7 +234,7 @@ def _write_shard(scratch: Path, number: int, samples: Iterator[Coded | str], err
     finally:
         temporary.unlink(missing_ok=True)
     write_atomic(scratch / f"{name}.json", json.dumps(shard))  # last: it says that the shard is whole
-    return shard
+    return shard | {"rows": pa.Table.from_pylist(rows, SCHEMA)}
 
 
 def _append(tar: tarfile.TarFile, shard: str, coded: Coded) -> Row:
@@ -252,6 +253,7 @@ def _finished(scratch: Path, number: int) -> Shard | None:
     try:
         shard = json.loads((scratch / f"{name}.json").read_text())
         whole = sha256_file(scratch / "set" / name) == shard["sha256"]
+        shard["rows"] = pa.Table.from_pylist(shard["rows"], SCHEMA)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return shard if whole else None
@@ -262,21 +264,23 @@ def _finished(scratch: Path, number: int) -> Shard | None:
 
 def _seal(folder: Path, shards: list[Shard], out: Path, classes: str, split: str) -> dict[str, Any]:
     """Write the index and the description of finished shards into their folder."""
-    rows = [row for shard in shards for row in shard["rows"]]
-    twice = [key for key, count in Counter(row["key"] for row in rows).items() if count > 1]
-    if twice:
+    index = pa.concat_tables([shard["rows"] for shard in shards]).combine_chunks()
+    keys, digests = (index[name].to_pylist() for name in ("key", "digest"))
+    if len(set(keys)) < len(keys):
+        twice = [key for key, count in Counter(keys).items() if count > 1]
         raise problems(f"{len(twice)} sample keys of {out} stand for several samples; rename their files:", twice)
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / INDEX)
-    sizes = {(row["height"], row["width"]) for row in rows}
-    members = Counter(member["extension"] for row in rows for member in row["members"])
+    pq.write_table(index, folder / INDEX)
+    sizes = [index[name].unique().to_pylist() for name in ("height", "width")]
+    extensions = pc.value_counts(pc.list_flatten(index["members"]).combine_chunks().field("extension")).to_pylist()
+    members = Counter({one["values"]: one["counts"] for one in extensions})
     description = {
         "format": FORMAT,
         "classes": classes,
         "split": split,
-        "pictures": len(rows),
-        "size": list(*sizes) if len(sizes) == 1 else None,
+        "pictures": len(keys),
+        "size": [*sizes[0], *sizes[1]] if len(sizes[0]) == len(sizes[1]) == 1 else None,
         "members": {extension: members[extension] for extension in KEYS if members[extension]},
-        "digest": set_digest(row["digest"] for row in rows),
+        "digest": set_digest(digests),
         "index": sha256_file(folder / INDEX),
         "shards": [{part: shard[part] for part in ("name", "bytes", "sha256")} for shard in shards],
     }
