@@ -66,13 +66,14 @@ def main(origin: Path, wanted: list[str], root: Path) -> int:
         importlib.import_module(name)
     loop: Any = importlib.import_module("pipeline.engine.loop")
     loop.CHECKPOINT_SECONDS = 0.0  # at every tick
-    before = contents(folder)
     for name, words in commands(origin).items():
         if wanted and name not in wanted:
             continue
         code, said, calls = attempt(disk, folder, words, sys.maxsize)
-        found = ["undisturbed"] * bool(code) + differences(folder, before)
-        tries = places(calls)
+        if code:
+            sys.exit(f"{name} fails without being disturbed:\n{said}")
+        before = contents(folder)  # outputs of this checkout's code
+        tries, found = places(calls), []
         for first in tries:
             restore(folder, before)
             code, said, _ = attempt(disk, folder, words, first)
