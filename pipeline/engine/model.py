@@ -18,6 +18,7 @@ from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
 
 FILES = ("weights.safetensors", "params.yaml", "classes.json", "card.md", "fingerprint")
+SPARE_BYTES = 2**28  # that nets may need beyond the file of their weights before they are refused unmade
 
 
 @dataclass
@@ -117,8 +118,8 @@ def _empty_nets(path: Path, module: ModuleType, params: dict[str, Any], classes:
     try:
         with torch.device("meta"):  # takes no memory, whatever width an edited file asks for
             hollow = module.exported(params, classes).state_dict()
-        if sum(value.nbytes for value in hollow.values()) > (path / "weights.safetensors").stat().st_size:
-            raise UserError(f"{path / 'weights.safetensors'} does not fit its params.yaml: it holds fewer values")
+        if sum(value.nbytes for value in hollow.values()) > (path / "weights.safetensors").stat().st_size + SPARE_BYTES:
+            raise UserError(f"{path / 'weights.safetensors'} does not fit its params.yaml: it holds far fewer values")
         return module.exported(params, classes)
     except (ValidationError, KeyError, TypeError, RuntimeError) as error:
         what = error.errors()[0]["loc"][-1] if isinstance(error, ValidationError) else error
