@@ -274,7 +274,7 @@ def _png_ends(data: bytes) -> bool:
     """Whether the chunks of a PNG lead to its end: OpenCV takes memory for as long a chunk as one says it is."""
     at = 8
     while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
+        if data[at : at + 12] == bytes(4) + PNG_END:
             return True
         at += 12 + struct.unpack(">I", data[at : at + 4])[0]
     return False
