@@ -26,14 +26,14 @@ def method_with(abilities: Sequence[str], name: str) -> ModuleType:
 def open_sets(domains: Mapping[str, tuple[str, ...]], source: Path) -> dict[str, ShardSource]:
     """The shard sets of a method's domains, labelled ones first, as its classes are those of the first."""
     made: dict[str, Callable[[], ShardSource]] = {
-        "source": lambda: ShardSet.open(source),
+        "source": lambda: ShardSet.open(source, stream=True),
         "labelled_target": lambda: Joined(ShardSet.open(TARGET_TRAIN), ShardSet.open(TARGET_TRAIN_LABELS)),
-        "target": lambda: ShardSet.open(TARGET_TRAIN),
-        "pairs": lambda: ShardSet.open(PAIRS_TRAIN),
-        "clips": lambda: ShardSet.open(CLIPS_TRAIN),
+        "target": lambda: ShardSet.open(TARGET_TRAIN, stream=True),
+        "pairs": lambda: ShardSet.open(PAIRS_TRAIN, stream=True),
+        "clips": lambda: ShardSet.open(CLIPS_TRAIN, stream=True),
         "clips_held_out": lambda: ShardSet.open(CLIPS_HELD_OUT),
-        "scans": lambda: ShardSet.open(SCANS_TRAIN),
+        "scans": lambda: ShardSet.open(SCANS_TRAIN, stream=True),
         "scans_dev": lambda: ShardSet.open(SCANS_DEV),
-        "digits": lambda: ShardSet.open(DIGITS_TRAIN),
+        "digits": lambda: ShardSet.open(DIGITS_TRAIN, stream=True),
     }
     return {domain: make() for domain, make in made.items() if domain in domains}

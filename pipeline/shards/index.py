@@ -39,8 +39,8 @@ class ShardSet:
         self.keys: list[str] = index["key"].to_pylist()
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
-        """Open a set and check all that can be checked without reading its shards.
+    def open(cls, path: Path | str, stream: bool = False) -> Self:
+        """Open a set and check all that can be checked without reading its shards; stream: one at a URL will do.
 
         Raises UserError when a file is missing, when the index is not the one that was written, when a shard is cut.
         Shards that stay at a URL are checked while they are streamed.
@@ -54,8 +54,16 @@ class ShardSet:
         digests = (digest.as_py() for digest in index["digest"])
         if len(index) != description["pictures"] or set_digest(digests) != description["digest"]:
             raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
+<<<<<<< ours
         _check_rows(path, description, index)
         return cls(path, description, index)
+=======
+        _check_shards(path, description["shards"], index)
+        opened = cls(path, description, index)
+        if not stream:
+            opened.check_here()
+        return opened
+>>>>>>> theirs
 
     def __len__(self) -> int:
         return len(self.index)
@@ -78,7 +86,7 @@ class ShardSet:
 
         Raises UserError for a part that the sample does not have and for bytes that are not those that were written.
         """
-        self._check_here()
+        self.check_here()
         row = self.row(i)
         held = {part_of(member["extension"]): member for member in row["members"]}
         wanted = held if parts is None else parts
@@ -104,12 +112,12 @@ class ShardSet:
 
     def verify(self) -> None:
         """Read every shard from end to end; raises UserError naming all that are not what was written."""
-        self._check_here()
         changed = [shard["name"] for shard in self.shards if sha256_file(self.path / shard["name"]) != shard["sha256"]]
         if changed:
             raise problems(f"{self.path}: {len(changed)} shards are not what was written; {AGAIN}:", changed)
 
-    def _check_here(self) -> None:
+    def check_here(self) -> None:
+        """Raises UserError where the shards stay at a URL."""
         if self.url:
             raise UserError(f"{self.path} stays at {self.url} and is only streamed, into a training; {FETCH}")
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from pipeline.files import UserError
 from pipeline.files import digest as digest_of
 from pipeline.sample import Sample
-from pipeline.shards.index import FETCH, ShardSet
+from pipeline.shards.index import ShardSet
 
 
 class ShardSource(Protocol):
@@ -35,10 +35,6 @@ class Joined:
     def __init__(self, first: ShardSet, second: ShardSet):
         if first.keys != second.keys or first.size != second.size:
             raise UserError(f"{first.path} and {second.path} hold different pictures; make both sets again (dvc repro)")
-        if first.url or second.url:
-            raise UserError(
-                f"{first.path} and {second.path} are read together, and one is streamed from a URL; {FETCH}"
-            )
         self.first, self.second = first, second
         self.path, self.keys, self.size, self.classes = first.path, first.keys, first.size, second.classes
         self.digest = digest_of([first.digest, second.digest])

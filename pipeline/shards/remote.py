@@ -27,9 +27,9 @@ def take(url: str, out: Path | str) -> ShardSet:
             download.close()
         write_atomic(folder / URL, url + "\n")
         try:
-            ShardSet.open(folder)
+            ShardSet.open(folder, stream=True)
         except UserError as error:
             raise UserError(
                 str(error).replace(str(folder), url).replace(AGAIN, "put the whole set there again")
             ) from None
-    return ShardSet.open(out)
+    return ShardSet.open(out, stream=True)

@@ -15,12 +15,11 @@ from pipeline.files import UserError
 from pipeline.sample import Sample
 from pipeline.shards import download, stream
 from pipeline.shards.index import ShardSet
-from pipeline.shards.joined import Joined
 from pipeline.shards.loader import GlobalBatches, in_order
 from pipeline.shards.remote import take
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
-from tests.commands import contents, run_here
+from tests.commands import ROOT, contents, run_here
 
 N = 23  # samples, in shards of 4
 
@@ -230,10 +229,9 @@ def test_what_is_no_set_is_not_taken(server, tmp_path):
 
 def test_what_needs_any_order_is_refused(taken):
     for use in (
+        lambda: ShardSet.open(taken.path),
         lambda: taken.read(0),
-        taken.verify,
         lambda: next(in_order(taken, 1)),
-        lambda: Joined(taken, taken),
         lambda: GlobalBatches({"source": taken}, 2, 0, orders={"source": lambda positions: positions}),
     ):
         with pytest.raises(UserError, match="URL|only streamed"):
@@ -252,5 +250,8 @@ def test_the_stage_takes_a_set(server, tmp_path):
     assert (
         ended.code == 0 and ended.out == f"23 samples of {server.url} are streamed by what reads data/shards/source\n"
     )
-    assert ShardSet.open(folder / "data/shards/source").url == server.url
+    assert ShardSet.open(folder / "data/shards/source", stream=True).url == server.url
+    shutil.copy(ROOT / "params.yaml", folder)
+    refused = run_here(folder, "translate", "histogram_matching", "0").sentence
+    assert f"stays at {server.url} and is only streamed" in refused and "\n" not in refused
     assert "set 'sauce' is unknown" in run_here(folder, "shard", "sauce", "--url", server.url).sentence
