@@ -69,6 +69,7 @@ def closure(files: set[Path]) -> set[str]:
     return {name for name in names if not name.startswith(tuple(EXEMPT))}
 
 
+@cache
 def only_a_docstring(file: Path) -> bool:
     body = ast.parse(file.read_text()).body
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
