@@ -1,9 +1,14 @@
-"""Train every method for a few steps on the small world in the current folder: python ranks.py OUT, also under torchrun.
+"""What two processes do in one start: python ranks.py OUT FOLDER under torchrun, in the small world's folder.
 
-In double precision: in single precision the last bits of a gradient that should be zero (a bias in front of an instance
-norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
+Every method is trained for a few steps; then FOLDER's spigan translates, its source_only is evaluated, and another
+spigan is trained in the place of the first.
+
+The methods train in double precision: in single precision the last bits of a gradient that should be zero (a bias in
+front of an instance norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
 """
 
+import os
+import runpy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +25,7 @@ from pipeline.engine.settings import DeviceSettings
 from tests.engine import toy
 
 CHANGES = {"steps": 4, "tick": 2, "clip": 1.0}
+STAGES = (("translate", "spigan", "0"), ("evaluate", "source_only", "none", "0"), ("train", "spigan", "0"))
 
 
 class Double:
@@ -54,13 +60,17 @@ def trained(name: str, fabric: Any, scratch: Path) -> dict[str, Any]:
     }
 
 
-def main(out: str) -> None:
+def main(out: str, folder: str) -> None:
     fabric = launch(DeviceSettings(accelerator="cpu", threads=1))
     with tempfile.TemporaryDirectory() as scratch:
         made = {name: trained(name, fabric, Path(scratch)) for name in toy.METHODS}
     if fabric.global_rank == 0:
         torch.save({"ranks": fabric.world_size, "methods": made}, out)
+    os.chdir(folder)
+    for stage, *arguments in STAGES:
+        sys.argv = [f"stages/{stage}.py", *arguments]
+        runpy.run_module(f"stages.{stage}", run_name="__main__")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
