@@ -1,10 +1,14 @@
 """A small world in a folder of its own, made once a session by the stages as a user runs them."""
 
 import contextlib
+import copy as copying
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -40,7 +44,27 @@ CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "digits": {"size": 32},
     "infogan": {"noise": 6, "width": 4, "train": {"steps": 8, "batch": 4, "crop": [32, 32], "flip": 0.0, "lr": 2e-4}},
 }  # fmt: skip
+LONGEST = [  # begun first, so that none is left alone at the end; no second one waits for the small world at the start
+    "engine/test_loop.py", "parity/test_parity_spade.py", "engine/test_stored_losses.py", "engine/test_ranks.py",
+    "faults/test_kill.py", "stages/test_import_weights.py", "parity/test_parity_adaptsegnet.py",
+    "tracking/test_sync.py", "parity/test_parity_nets.py", "test_presets.py", "tracking/test_registry.py",
+    "parity/test_parity_pix2pix.py", "engine/test_model.py", "engine/test_step.py", "faults/test_faults.py",
+]  # fmt: skip
+COMMANDS = (  # what makes the small world
+    ("validate",),
+    *(("simulate", part) for part in ("source", "target", "perfect", "night", "anomaly")),
+    ("fix_labels",),
+    *(("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val", "pairs_train")),
+    *(("shard_clips", name) for name in CLIP_SPLITS),
+    *(("shard_stills", name) for name in (*SCAN_SETS, *DIGIT_SETS)),
+    ("translate", "none", "0"),
+)
 SCANS = {"train": (8, 3), "test": (3, 4)}  # normal and abnormal ones
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def write_scans(file: Path, labels: bool = True) -> Path:
@@ -60,6 +84,24 @@ def write_scans(file: Path, labels: bool = True) -> Path:
     return file
 
 
+@pytest.fixture(scope="session", autouse=True)
+def the_same_text_is_parsed_once() -> Iterator[None]:
+    """params.yaml takes ruamel a tenth of a second, and hundreds of tests read the same one."""
+    from ruamel.yaml import YAML
+
+    load, known = YAML.load, {}
+
+    def remembered(self: YAML, stream: Any) -> Any:
+        if self.typ != ["safe"] or not isinstance(stream, str):
+            return load(self, stream)
+        if (stream, self.pure) not in known:
+            known[stream, self.pure] = load(self, stream)
+        return copying.deepcopy(known[stream, self.pure])
+
+    with mock.patch.object(YAML, "load", remembered):
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> dict[str, Any]:
     """The parameters of the small world."""
@@ -71,27 +113,33 @@ def tiny() -> dict[str, Any]:
         return merge(YAML(typ="safe", pure=True).load(merged("tiny")), CHANGES)
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that is made by the first worker that needs it, and shared by all."""
+    root = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
+    with open(root / f"{name}.lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if lock.read() != "made":
+            shutil.rmtree(root / name, ignore_errors=True)
+            make(root / name)
+            lock.write("made")
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def world(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the small world's raw data, mended labels, shards and pictures of `none`; never changed by a test."""
-    folder = tmp_path_factory.mktemp("world")
-    write_params(folder, tiny)
-    write_scans(folder / "data/raw/drawn_scans/scans.npz")
-    commands = [
-        ("validate",),
-        *(("simulate", part) for part in ("source", "target", "perfect", "night", "anomaly")),
-        ("fix_labels",),
-    ]
-    commands += [
-        ("shard", name) for name in ("source", "target_train", "target_train_labels", "target_val", "pairs_train")
-    ]
-    commands += [("shard_clips", name) for name in CLIP_SPLITS]
-    write_digits(folder / "data/raw/world_digits/digits.npz")
-    commands += [("shard_stills", name) for name in (*SCAN_SETS, *DIGIT_SETS)]
-    for command in (*commands, ("translate", "none", "0")):
-        ended = run_here(folder, *command)
-        assert ended.code == 0, f"{command}\n{ended.err}"
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        write_params(folder, tiny)
+        write_scans(folder / "data/raw/drawn_scans/scans.npz")
+        write_digits(folder / "data/raw/world_digits/digits.npz")
+        for command in COMMANDS:
+            ended = run_here(folder, *command)
+            assert ended.code == 0, f"{command}\n{ended.err}"
+
+    return once(tmp_path_factory, "world", make)
 
 
 def write_digits(path: Path) -> None:
@@ -108,12 +156,16 @@ def write_digits(path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(world: Path) -> Path:
+def trained(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`world` with a trained spigan, its pictures, and a trained segmenter, each made by a process of its own."""
-    for command in (("train", "spigan", "0"), ("translate", "spigan", "0"), ("segment", "source_only", "none", "0")):
-        ended = run_apart(world, "-m", f"stages.{command[0]}", *command[1:])
-        assert ended.code == 0, f"{command}\n{ended.err}"
-    return world
+
+    def make(folder: Path) -> None:
+        shutil.copytree(world, folder)
+        for command in (("train", "spigan"), ("translate", "spigan"), ("segment", "source_only", "none")):
+            ended = run_apart(folder, "-m", f"stages.{command[0]}", *command[1:], "0")
+            assert ended.code == 0, f"{command}\n{ended.err}"
+
+    return once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture

@@ -27,14 +27,13 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_preset_merges_validates_stays_readable_and_gives_way_without_force(folder, name):
+def test_every_preset_merges_validates_and_stays_readable(folder, name):
     presets.apply(name)
     assert check(read_yaml("params.yaml")) == []
+    assert presets.nearest(read_yaml("params.yaml")) == (name, [])  # and so no hand edit
     text = Path("params.yaml").read_text()
     assert "# SPIGAN: adversarial" in text and "crop: [" in text
     assert max(map(len, text.splitlines())) <= 140
-    presets.apply("default")
-    assert read_yaml("params.yaml") == read_yaml("presets/default.yaml")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,10 +77,12 @@ def test_another_real_domain_is_another_block_target_and_nothing_else():
     assert camvid == idd_lite
 
 
-def test_the_diff_of_a_preset_is_shown(folder):
+def test_a_preset_gives_way_to_another_without_force_and_the_diff_is_shown(folder):
     diff = presets.apply("tiny")
     assert "-  steps: " in diff and "+  steps: 8" in diff
     assert presets.apply("tiny") == ""
+    presets.apply("default")
+    assert read_yaml("params.yaml") == read_yaml("presets/default.yaml")
 
 
 def test_hand_edits_are_left_alone_and_the_diff_is_told(folder):

@@ -54,16 +54,11 @@ class ShardSet:
         digests = (digest.as_py() for digest in index["digest"])
         if len(index) != description["pictures"] or set_digest(digests) != description["digest"]:
             raise UserError(f"{path / DESCRIPTION} does not describe the index beside it; {AGAIN}")
-<<<<<<< ours
         _check_rows(path, description, index)
-        return cls(path, description, index)
-=======
-        _check_shards(path, description["shards"], index)
         opened = cls(path, description, index)
         if not stream:
             opened.check_here()
         return opened
->>>>>>> theirs
 
     def __len__(self) -> int:
         return len(self.index)

@@ -1,11 +1,15 @@
-"""Train every method for a few steps on the small world in the current folder: python ranks.py OUT, also under torchrun.
+"""What two processes do in one start: python ranks.py OUT FOLDER under torchrun, in the small world's folder.
 
-Two are trained once more: to a checkpoint in the folder OUT.two, and on from the one that a single process left in OUT.one.
+Every method is trained for a few steps, two of them once more: to a checkpoint in FOLDER/half_two, and on from the one that a
+single process left in FOLDER/half_one. Then FOLDER's spigan translates, its source_only is evaluated, and another spigan is
+trained in the place of the first.
 
-In double precision: in single precision the last bits of a gradient that should be zero (a bias in front of an instance
-norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
+The methods train in double precision: in single precision the last bits of a gradient that should be zero (a bias in
+front of an instance norm) become whole steps of Adam, on one rank and on two alike, but not the same ones.
 """
 
+import os
+import runpy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +30,7 @@ from tests.engine import toy
 
 CHANGES: dict[str, Any] = {"steps": 4, "tick": 2, "clip": 1.0}
 PASSED_ON = ("spigan", "cyclegan")  # the second has pools of pictures beside nets and optimizers
+STAGES = (("translate", "spigan", "0"), ("evaluate", "source_only", "none", "0"), ("train", "spigan", "0"))
 
 
 class Double:
@@ -66,16 +71,20 @@ def half(name: str, fabric: Any, scratch: Path) -> None:
         trained(name, fabric, scratch, CHANGES["tick"])
 
 
-def main(out: str) -> None:
+def main(out: str, folder: str) -> None:
     fabric = launch(DeviceSettings(accelerator="cpu", threads=1))
     with tempfile.TemporaryDirectory() as scratch:
         made = {name: trained(name, fabric, Path(scratch)) for name in toy.METHODS}
     for name in PASSED_ON:
-        half(name, fabric, Path(f"{out}.two"))
-    continued = {name: trained(name, fabric, Path(f"{out}.one")) for name in PASSED_ON}
+        half(name, fabric, Path(folder, "half_two"))
+    continued = {name: trained(name, fabric, Path(folder, "half_one")) for name in PASSED_ON}
     if fabric.global_rank == 0:
         torch.save({"ranks": fabric.world_size, "methods": made, "continued": continued}, out)
+    os.chdir(folder)
+    for stage, *arguments in STAGES:
+        sys.argv = [f"stages/{stage}.py", *arguments]
+        runpy.run_module(f"stages.{stage}", run_name="__main__")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

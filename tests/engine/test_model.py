@@ -43,8 +43,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", toy.METHODS)
-def test_a_model_loads_elsewhere_and_does_the_same(name, tmp_path):
+def test_a_model_is_five_files_the_same_bytes_each_time_and_does_the_same_elsewhere(name, tmp_path):
     nets = toy.write_model(name, tmp_path / "here")
+    toy.write_model(name, tmp_path / "again")
+    assert set(contents(tmp_path / "here")) == set(FILES)
+    assert contents(tmp_path / "here") == contents(tmp_path / "again")
     shutil.move(tmp_path / "here", tmp_path / "far/away")
     model = load_model(tmp_path / "far/away")
     expected = output(name, nets)
@@ -53,14 +56,6 @@ def test_a_model_loads_elsewhere_and_does_the_same(name, tmp_path):
     assert torch.equal(output(name, model.nets), expected)
     assert (model.name, model.classes, model.params) == (name, toy.CLASSES, toy.params(name))
     assert not model.nets.training and not any(p.requires_grad for p in model.nets.parameters())
-
-
-@pytest.mark.parametrize("name", toy.METHODS)
-def test_a_model_directory_holds_five_files_and_the_same_bytes_each_time(name, tmp_path):
-    for folder in ("one", "two"):
-        toy.write_model(name, tmp_path / folder)
-    assert set(contents(tmp_path / "one")) == set(FILES)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_trained_directory_says_how_it_came_about(trained):

@@ -19,18 +19,28 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 
 @pytest.fixture(scope="module")
-def together(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What each method comes to on two processes; `continued`, from the checkpoint of one; `left`: where theirs lie."""
-    out = tmp_path_factory.mktemp("ranks") / "ranks.pt"
-    with contextlib.chdir(world):
+def shared(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two processes did all that ranks.py lists, the methods into two.pt: one start for all."""
+    folder = tmp_path_factory.mktemp("ranks")
+    shutil.copy(trained / "params.yaml", folder)
+    for part in ("data/shards", "models"):
+        shutil.copytree(trained / part, folder / part)
+    with contextlib.chdir(trained):
         for name in PASSED_ON:
-            half(name, toy.fabric(), Path(f"{out}.one"))
-    ended = run_apart(world, *TORCHRUN, str(ROOT / "tests/engine/ranks.py"), str(out))
+            half(name, toy.fabric(), folder / "half_one")
+    script = str(ROOT / "tests/engine/ranks.py")
+    ended = run_apart(trained, *TORCHRUN, script, str(folder / "two.pt"), str(folder))
     assert ended.code == 0, ended.err
-    loaded = torch.load(out, weights_only=True)
-    assert loaded["ranks"] == 2
     assert ended.err.count("resumed at step 2 of 4") == 2 * len(PASSED_ON)
-    return loaded | {"left": Path(f"{out}.two")}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(shared: Path) -> dict[str, Any]:
+    """What each method comes to on two processes, and on two that went on from a checkpoint of one."""
+    loaded = torch.load(shared / "two.pt", weights_only=True)
+    assert loaded["ranks"] == 2
+    return loaded
 
 
 def check_same(one: dict[str, Any], two: dict[str, Any]) -> None:
@@ -51,10 +61,12 @@ def test_two_processes_train_as_one_does(name, together, tmp_path, in_world):
 
 
 @pytest.mark.parametrize("name", PASSED_ON)
-def test_one_process_goes_on_from_the_checkpoint_of_two_and_two_from_that_of_one(name, together, in_world, capsys):
+def test_one_process_goes_on_from_the_checkpoint_of_two_and_two_from_that_of_one(
+    name, together, shared, in_world, capsys
+):
     undisturbed = together["methods"][name]
     check_same(undisturbed, together["continued"][name])
-    check_same(undisturbed, train_alone(name, toy.fabric(), together["left"]))
+    check_same(undisturbed, train_alone(name, toy.fabric(), shared / "half_two"))
     assert "resumed at step 2 of 4" in capsys.readouterr().err
 
 
@@ -83,25 +95,18 @@ def test_a_rank_whose_pictures_are_padded_asks_the_others_as_often(name, monkeyp
     assert counts[0] == counts[1] > 0
 
 
-def test_a_training_stage_runs_under_torchrun(trained, copy):
-    folder = copy(trained, "data/shards")
-    ended = run_apart(folder, *TORCHRUN, "-m", "stages.train", "spigan", "0")
-    assert ended.code == 0, ended.err
-    one, two = (read_json(root / "results/train/spigan/0/curves.json") for root in (trained, folder))
+def test_a_training_stage_runs_under_torchrun(trained, shared):
+    one, two = (read_json(root / "results/train/spigan/0/curves.json") for root in (trained, shared))
     for a, b in zip(one["curves"], two["curves"], strict=True):
         assert b == pytest.approx(a, rel=1e-4)  # single precision: see ranks.py
-    assert "2 process(es)" in (folder / "models/translators/spigan/0/card.md").read_text()
-    assert not contents(folder / ".scratch")
+    assert "2 process(es)" in (shared / "models/translators/spigan/0/card.md").read_text()
+    assert not contents(shared / ".scratch")
 
 
-def test_two_processes_translate_and_evaluate_as_one_does(trained, copy):
-    folder = copy(trained, "data/shards", "models")
-    for stage in (("translate", "spigan", "0"), ("evaluate", "source_only", "none", "0")):
-        ended = run_apart(folder, *TORCHRUN, "-m", f"stages.{stage[0]}", *stage[1:])
-        assert ended.code == 0, ended.err
-    assert contents(folder / "data/translated/spigan") == contents(trained / "data/translated/spigan")
-    assert [file.name for file in (folder / "data/translated/spigan").iterdir()] == ["0"]  # no scratch is left
-    together = contents(folder / "results/evaluate")
-    shutil.rmtree(folder / "results")
-    assert run_here(folder, "evaluate", "source_only", "none", "0").code == 0
-    assert contents(folder / "results/evaluate") == together
+def test_two_processes_translate_and_evaluate_as_one_does(trained, shared):
+    assert contents(shared / "data/translated/spigan") == contents(trained / "data/translated/spigan")
+    assert [file.name for file in (shared / "data/translated/spigan").iterdir()] == ["0"]  # no scratch is left
+    together = contents(shared / "results/evaluate")
+    shutil.rmtree(shared / "results/evaluate")
+    assert run_here(shared, "evaluate", "source_only", "none", "0").code == 0
+    assert contents(shared / "results/evaluate") == together

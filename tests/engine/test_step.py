@@ -69,22 +69,28 @@ def losses_of(name: str, changes: dict[str, Any] | None = None) -> tuple[Any, di
     return method, updates[-1].losses
 
 
+@pytest.fixture(scope="module")
+def spigan() -> tuple[Any, dict[str, Tensor]]:
+    """spigan and the losses of its generator; a test keeps their graph."""
+    return losses_of("spigan")
+
+
 def size(gradients: Any) -> float:
     return sum(float(g.abs().sum()) for g in gradients if g is not None)
 
 
 @pytest.mark.parametrize("loss", ["task", "privileged", "perceptual", "gan"])
-def test_every_loss_of_spigan_reaches_the_generator(loss):
-    method, losses = losses_of("spigan")
+def test_every_loss_of_spigan_reaches_the_generator(loss, spigan):
+    method, losses = spigan
     generator = method.nets["G"]
     first, *_, last = [p for p in generator.parameters() if p.ndim == 4]  # kernels of its first and last layer
-    assert size(torch.autograd.grad(losses[loss], [first], retain_graph=True)) > 0
-    assert size(torch.autograd.grad(losses[loss], [last])) > 0
+    for parameter in (first, last):
+        assert size(torch.autograd.grad(losses[loss], [parameter], retain_graph=True)) > 0
 
 
 @pytest.mark.parametrize(("loss", "reached"), [("task", {"G", "T"}), ("privileged", {"G", "P"}), ("perceptual", {"G"})])
-def test_a_loss_of_spigan_reaches_no_other_net(loss, reached):
-    method, losses = losses_of("spigan")
+def test_a_loss_of_spigan_reaches_no_other_net(loss, reached, spigan):
+    method, losses = spigan
     for name, net in method.nets.items():
         parameters = list(net.parameters())
         gradients = torch.autograd.grad(losses[loss], parameters, retain_graph=True, allow_unused=True)
@@ -101,8 +107,8 @@ def test_the_task_moves_the_generator_even_where_nothing_else_does():
         assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) == moves
 
 
-def test_the_weights_of_spigan_scale_their_losses():
-    _, once = losses_of("spigan")
+def test_the_weights_of_spigan_scale_their_losses(spigan):
+    once = spigan[1]
     _, twice = losses_of("spigan", {"train": {"alpha": 2.0, "beta": 1.5, "gamma": 0.4, "delta": 0.99}})
     factors = {name: float((twice[name] / once[name]).detach()) for name in once}
     assert factors == pytest.approx({"gan": 2, "task": 3, "privileged": 4, "perceptual": 3}, rel=1e-5)

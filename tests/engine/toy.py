@@ -5,6 +5,7 @@ presets/default.yaml.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,12 +115,18 @@ CASES = [  # (method, variant): every method as it is, and under what changes so
 ]
 
 
-def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The resolved parameters of a method."""
+@cache
+def _toys() -> dict[str, Any]:
+    """The parameters of all methods together."""
     default = read_yaml(ROOT / "presets/default.yaml")
     for name_of_one in ("cyclegan", "flow_anomaly", "anogan", "f_anogan", "egbad", "infogan"):
         default[name_of_one]["train"] = {}  # toys of one batch size
-    return resolve(merge(merge(default, TOY), changes or {}), method_module(name))
+    return merge(default, TOY)
+
+
+def params(name: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The resolved parameters of a method."""
+    return resolve(merge(_toys(), changes or {}), method_module(name))
 
 
 def settings_of(name: str, resolved: dict[str, Any]) -> RunSettings:

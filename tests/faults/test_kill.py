@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Ended, contents, environment, merge, run_apart, write_params
+from tests.commands import Ended, contents, environment, merge, run_apart, run_here, write_params
 from tests.faults.slow import MARK
 
 SLOW = Path(__file__).parent / "slow.py"
@@ -40,6 +40,7 @@ def kill_in_the_middle(folder: Path, *command: str, sent: int = signal.SIGKILL, 
 
 
 def again(folder: Path, *command: str) -> Ended:
+    """As a process of its own: half-done work is continued only where the same code is loaded."""
     ended = run_apart(folder, "-m", f"stages.{command[0]}", *command[1:])
     assert ended.code == 0, ended.err
     return ended
@@ -101,7 +102,7 @@ def test_terminated_a_stage_leaves_nothing_half_written_and_says_so_by_its_code(
     folder = copy(trained, *parts.get(command[0], ("data/shards/source", "models/translators/spigan")))
     kill_in_the_middle(folder, *command, sent=signal.SIGTERM, code=143)
     assert not (folder / out).exists() and not list(folder.rglob("*.tmp"))
-    again(folder, *command)
+    assert run_here(folder, *command).code == 0
     assert_undisturbed(folder, trained, out)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.engine.model import load_model
 from pipeline.files import read_image
-from tests.commands import run_apart, run_here
+from tests.commands import run_here
 
 MODEL = "models/samplers/infogan/0"
 SHARDS = [f"data/shards/{name}" for name in ("source", "digits_train", "digits_judged")]
@@ -25,7 +25,7 @@ def read(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(world / part, folder / part)
     shutil.copy(world / "params.yaml", folder)
     for stage in ("train", "codes"):
-        ended = run_apart(folder, "-m", f"stages.{stage}", "infogan", "0")
+        ended = run_here(folder, stage, "infogan", "0")
         assert ended.code == 0, ended.err
     return folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import contents, run_apart, run_here
+from tests.commands import contents, run_here
 from tests.conftest import SCANS, write_scans
 
 
@@ -19,7 +19,7 @@ def scored(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = (world / "params.yaml").read_text()
     (folder / "params.yaml").write_text(text)
     for command in (("train", "flow_anomaly", "0"), ("score", "flow_anomaly", "0")):
-        ended = run_apart(folder, "-m", f"stages.{command[0]}", *command[1:])
+        ended = run_here(folder, *command)
         assert ended.code == 0, f"{command}\n{ended.err}"
     return folder
 
