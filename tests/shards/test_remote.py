@@ -129,18 +129,18 @@ def test_what_is_streamed_is_what_the_index_says_and_what_the_shards_hold(make, 
 
 
 def test_a_restart_neither_fetches_nor_decodes_what_it_passes_over(taken, server, monkeypatch):
-    """Step 7 of batches of 2: 14 samples on, in the second of three blocks of two shards."""
-    straight = keys(taken, 2, 11)
+    """Step 4 of batches of 2: 8 samples on, in the second of three blocks of two shards; what is read ahead is of this epoch."""
+    straight = keys(taken, 2, 5)
     server.asked.clear()
     decoded = []
     kept = stream.decode
     monkeypatch.setattr(stream, "decode", lambda key, *rest: decoded.append(key) or kept(key, *rest))
     monkeypatch.setattr(stream.ShardStream, "_fetch", counted := Counted(stream.ShardStream._fetch))
-    assert keys(taken, 2, 4, start=7) == straight[7:]
-    passed = {key for step in straight[:7] for key in step}
-    assert not passed & set(decoded) and not passed & set(counted.keys)
-    first = {taken.row(taken.keys.index(key))["shard"] for step in straight[:4] for key in step}  # of the first block
-    assert len(first) <= 2 and not first & set(server.shards[:4])  # later ones are of the next epoch
+    assert keys(taken, 2, 1, start=4) == straight[4:]
+    passed = {key for step in straight[:4] for key in step}
+    assert len(passed) == 8 and not passed & set(decoded) and not passed & set(counted.keys)
+    first = {taken.row(taken.keys.index(key))["shard"] for step in straight[:3] for key in step}  # of the first block
+    assert len(first) == 2 and len(server.shards) == 4 and not first & set(server.shards)
 
 
 class Counted:
