@@ -17,6 +17,7 @@ from pipeline.label_spaces import class_table
 from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
 
+SLACK = 1 << 26  # bytes that a net may lack: which values they are is told when its weights are loaded
 FILES = ("weights.safetensors", "params.yaml", "classes.json", "card.md", "fingerprint")
 
 
@@ -117,8 +118,8 @@ def _empty_nets(path: Path, module: ModuleType, params: dict[str, Any], classes:
     try:
         with torch.device("meta"):  # takes no memory, whatever width an edited file asks for
             hollow = module.exported(params, classes).state_dict()
-        if sum(value.nbytes for value in hollow.values()) > (path / "weights.safetensors").stat().st_size:
-            raise UserError(f"{path / 'weights.safetensors'} does not fit its params.yaml: it holds fewer values")
+        if sum(value.nbytes for value in hollow.values()) > 2 * (path / "weights.safetensors").stat().st_size + SLACK:
+            raise UserError(f"{path / 'weights.safetensors'} does not fit its params.yaml: it holds far fewer values")
         return module.exported(params, classes)
     except (ValidationError, KeyError, TypeError, RuntimeError) as error:
         what = error.errors()[0]["loc"][-1] if isinstance(error, ValidationError) else error
