@@ -222,7 +222,7 @@ def _tiff_header(data: bytes, where: str) -> tuple[int, int, int, int]:
             f"{where}: the TIFF is cut short, damaged or stored in tiles; fetch it again or save it as PNG"
         ) from None
     bits, kinds, turned = (set(tags.get(tag, (1,))) for tag in (258, 339, 274))
-    if following or len(bits) > 1 or not bits <= {1, 8, 16} or kinds | turned != {1} or not 1 <= channels <= 4:
+    if following or len(bits) != 1 or not bits <= {1, 8, 16} or kinds | turned != {1} or not 1 <= channels <= 4:
         raise UserError(f"{where} is no plain TIFF (one upright picture of 8 or 16 bits); save it as PNG")
     if not strips or max(place + length for place, length in strips) > len(data):
         raise UserError(f"{where}: the TIFF is cut short; fetch the file again")

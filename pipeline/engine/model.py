@@ -18,7 +18,7 @@ from pipeline.methods import method_module, method_names
 from pipeline.params import read_yaml
 
 FILES = ("weights.safetensors", "params.yaml", "classes.json", "card.md", "fingerprint")
-SPARE_BYTES = 2**28  # that nets may need beyond the file of their weights before they are refused unmade
+SPARE_BYTES = 2**28  # that nets may lack: which values they are is told when weights are loaded
 
 
 @dataclass

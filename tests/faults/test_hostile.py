@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,6 +149,14 @@ def test_a_chunk_of_a_png_that_is_longer_than_its_file_is_refused_unread():
         at = sound.index(kind)
         bomb = sound[: at - 4] + struct.pack(">I", length) + sound[at:]
         refused(lambda bomb=bomb: decode_image(bomb, "a.png"), "the PNG is cut short")
+
+
+def test_a_tiff_without_a_number_of_bits_is_refused():
+    """Its tag is there, with no value; found by benchmarks.fuzz."""
+    sound = cv2.imencode(".tiff", GREY)[1].tobytes()
+    tag = struct.pack("<HHI", 258, 3, 1)
+    assert tag in sound
+    refused(lambda: decode_image(sound.replace(tag, struct.pack("<HHI", 258, 3, 0)), "a.tif"), "is no plain TIFF")
 
 
 def test_an_array_file_of_too_many_pictures_is_refused(tmp_path):
