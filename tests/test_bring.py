@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_nothing_half_written(place, camvid, params, monkeypa
         done.append(goal)
 
     monkeypatch.setattr(os, "link", filling)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match="the disk is full: data/raw/camvid"):
         bring("camvid", camvid, params)
     assert list(Path("data/raw").iterdir()) == []
 
