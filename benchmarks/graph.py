@@ -40,9 +40,9 @@ def edit(file: Path, change: Any) -> None:
 def resize(params: dict[str, Any], seeds: list[int], trained: list[str], segmenters: list[str]) -> None:
     """As many cells as asked for: nothing of it is trained, so they need not make sense."""
     on = ["none", "histogram_matching", "perfect_translation", *trained]
-    params["seeds"] = seeds
-    params["translators"] = {name: seeds if name in on else [] for name in params["translators"]}
-    arms = {name: on if name == "source_only" else ["none"] if name in segmenters else [] for name in params["cells"]}
+    params["seeds"] = list(seeds)  # each list is its own: YAML's aliases are refused
+    params["translators"] = {name: list(seeds) if name in on else [] for name in params["translators"]}
+    arms = {name: list(on) if name == "source_only" else ["none"] if name in segmenters else [] for name in params["cells"]}
     params["cells"] = arms
     params["exactness"], params["generation"] = trained[:1], []
 
@@ -74,7 +74,7 @@ def several(rounds: int, folder: Path, *words: str) -> tuple[float, float]:
 
 def noop(rounds: int, root: Path) -> None:
     for about, chosen in SIZES.items():
-        folder = project(root / str(about))
+        folder = project(root / str(about), "tiny")
         edit(folder / "params.yaml", lambda params, chosen=chosen: resize(params, *chosen))
         edit(folder / "dvc.yaml", hollow)
         (folder / "dvc.lock").unlink()  # of the default preset's cells
@@ -97,7 +97,7 @@ def start(rounds: int, root: Path) -> None:
 
 
 def share(rounds: int, root: Path) -> None:
-    folder, times = project(root / "share"), root / "times"
+    folder, times = project(root / "share", "tiny"), root / "times"
 
     def stamped(graph: dict[str, Any]) -> None:
         for name, stage in graph["stages"].items():

@@ -49,8 +49,8 @@ def environment(folder: Path) -> dict[str, str]:
     return kept | {"PATH": path, "DVC_NO_ANALYTICS": "true", "DVC_SITE_CACHE_DIR": str(folder.with_suffix(".site"))}
 
 
-def project(folder: Path) -> Path:
-    """A repository of its own with git's files of this one, on the preset, with a checkpoint at every tick."""
+def project(folder: Path, preset: str) -> Path:
+    """A repository of its own with git's files of this one, on a preset, with a checkpoint at every tick."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
@@ -59,7 +59,7 @@ def project(folder: Path) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     loop = folder / "pipeline/engine/loop.py"  # the tiny trainings end before their first checkpoint would be due
     loop.write_text(re.sub(r"^(CHECKPOINT_SECONDS) = .*", r"\1 = 0.0", loop.read_text(), flags=re.M))
-    command(folder, sys.executable, "-m", "pipeline.presets", "everything", "--force")
+    command(folder, sys.executable, "-m", "pipeline.presets", preset, "--force")
     command(folder, "git", "init", "--quiet")
     command(folder, "git", "add", "--all")
     command(folder, "git", "-c", "user.name=kill", "-c", "user.email=kill@localhost", "commit", "--quiet", "-m", "copy")
@@ -148,7 +148,7 @@ def outputs(folder: Path, stages: tuple[str, ...]) -> dict[str, str]:
 
 def main(kills: int, seed: int, root: Path) -> int:
     chance, different, copies, killed = random.Random(seed), set(), 0, set()
-    origin = project(root / "project")  # once: the working tree may change meanwhile
+    origin = project(root / "project", "everything")  # once: the working tree may change meanwhile
     undisturbed, began = shutil.copytree(origin, root / "undisturbed"), time.monotonic()
     marks, _ = repro(undisturbed)
     seconds, stages = time.monotonic() - began, tuple(dict(marks))
