@@ -77,7 +77,6 @@ def noop(rounds: int, root: Path) -> None:
         folder = project(root / str(about), "tiny")
         edit(folder / "params.yaml", lambda params, chosen=chosen: resize(params, *chosen))
         edit(folder / "dvc.yaml", hollow)
-        (folder / "dvc.lock").unlink()  # of the default preset's cells
         listed = subprocess.run(["dvc", "stage", "list"], cwd=folder, env=environment(folder), capture_output=True)
         number = listed.stdout.count(b"\n")
         first, first_cpu = seconds(folder, *REPRO)
@@ -105,7 +104,6 @@ def share(rounds: int, root: Path) -> None:
             stage["cmd"] = [stamp, stage["cmd"], stamp]
 
     edit(folder / "dvc.yaml", stamped)
-    (folder / "dvc.lock").unlink()
     whole, _ = seconds(folder, *REPRO)
     others = [
         ["pipeline.mend"],

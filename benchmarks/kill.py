@@ -54,7 +54,7 @@ def project(folder: Path, preset: str) -> Path:
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():  # one that was deleted is still listed
+        if (ROOT / name).is_file() and name != "dvc.lock":  # of other cells; one that was deleted is still listed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     loop = folder / "pipeline/engine/loop.py"  # the tiny trainings end before their first checkpoint would be due
