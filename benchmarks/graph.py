@@ -42,7 +42,9 @@ def resize(params: dict[str, Any], seeds: list[int], trained: list[str], segment
     on = ["none", "histogram_matching", "perfect_translation", *trained]
     params["seeds"] = list(seeds)  # each list is its own: YAML's aliases are refused
     params["translators"] = {name: list(seeds) if name in on else [] for name in params["translators"]}
-    arms = {name: list(on) if name == "source_only" else ["none"] if name in segmenters else [] for name in params["cells"]}
+    arms = {
+        name: list(on) if name == "source_only" else ["none"] if name in segmenters else [] for name in params["cells"]
+    }
     params["cells"] = arms
     params["exactness"], params["generation"] = trained[:1], []
 
