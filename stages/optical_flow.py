@@ -24,8 +24,8 @@ def main(given: Arguments) -> None:
             write_json(folder / "report.json", flow_of_pairs(raw, settings))
         return
     out = Path("data/flow") / given.name
-    report = flow_of_sequences(raw, out, settings, cluster_of(params))
     with atomic_dir(shown) as folder:  # what the report shows, apart from the vectors that are sharded
+        report = flow_of_sequences(raw, out, settings, cluster_of(params))
         for name in ("report.json", "sheet.jpg"):
             (out / name).rename(folder / name)
     print(f"{report['pairs']} pairs; mean end-point error {report['end_point_error']}")
