@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.classes import NORMAL_ABNORMAL
 from pipeline.datasets import rows
 from pipeline.datasets.base import Dataset, Item, Options, make_dataset, safe_key, wrong_layout
-from pipeline.datasets.source import BAD_ZIP, File, Source
+from pipeline.datasets.source import BAD_ZIP, CONTROL, File, Source
 from pipeline.files import MAX_BYTES, UserError, problems
 
 LAYOUT = "one .npz with arrays named train_images, train_labels, val_images, test_images ..."
@@ -117,7 +117,7 @@ def headers(file: File) -> dict[str, Header]:
                         f"{file}:{info.filename} has {info.file_size:,} bytes, more than the {MAX_BYTES:,} that are read"
                     )
                 found[f"{split}_{kind}"] = _header(archive, info)
-        others = ", ".join(sorted(archive.namelist())[:8]) or "nothing"
+        others = CONTROL.sub("?", ", ".join(sorted(archive.namelist())[:8])) or "nothing"
     if not any(name.endswith("_images") for name in found):
         raise UserError(f"{file} is not in the expected layout: expected {LAYOUT}, found {others}")
     return found

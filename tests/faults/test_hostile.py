@@ -168,6 +168,13 @@ def test_an_array_file_of_too_many_pictures_is_refused(tmp_path):
     refused(lambda: open_dataset("npz", tmp_path), "3,145,728 pictures, more than the 2,000,000 that are read")
 
 
+def test_names_in_an_array_file_do_not_break_the_sentence(tmp_path):
+    """Found by benchmarks.fuzz."""
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a\nb\x1b[2J.npy", b"")
+    assert "a?b?[2J.npy" in refused(lambda: open_dataset("npz", tmp_path), "is not in the expected layout")
+
+
 def test_code_in_an_array_is_not_run(tmp_path):
     trap = np.empty(1, object)
     trap[0] = Trap(tmp_path / "ran")
