@@ -207,7 +207,7 @@ def _list_tar(path: Path) -> Iterator[tuple[File, str]]:
         with open(path, "rb") as raw:
             raw.seek(end)
             whole = raw.read(512) == bytes(512)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:  # the last: a member of more than 2^63 bytes
         raise UserError(f"{path} is not a whole tar archive ({error}); fetch it again") from None
     if not whole:
         raise UserError(f"{path} is not a whole tar archive (its end is missing); fetch it again")

@@ -168,6 +168,14 @@ def test_an_array_file_of_too_many_pictures_is_refused(tmp_path):
     refused(lambda: open_dataset("npz", tmp_path), "3,145,728 pictures, more than the 2,000,000 that are read")
 
 
+def test_a_member_of_a_tar_that_is_longer_than_any_file_is_refused(tmp_path):
+    """Found by benchmarks.fuzz."""
+    huge = tarfile.TarInfo("a.png")
+    huge.size = 2**63
+    (tmp_path / "a.tar").write_bytes(huge.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    refused(lambda: open_source(tmp_path / "a.tar"), "is not a whole tar archive")
+
+
 def test_names_in_an_array_file_do_not_break_the_sentence(tmp_path):
     """Found by benchmarks.fuzz."""
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
