@@ -68,9 +68,16 @@ class Judged:
 
 
 def flow_of_sequences(
-    root: Path | str, out: Path | str, settings: FlowSettings, cluster: ClusterSettings = ALONE
+    root: Path | str,
+    out: Path | str,
+    settings: FlowSettings,
+    cluster: ClusterSettings = ALONE,
+    shown: Path | None = None,
 ) -> dict[str, Any]:
-    """Estimate the flow of every sequence at `root` and write the folder `out` (see above); returns the report."""
+    """Estimate the flow of every sequence at `root` and write the folder `out` (see above); returns the report.
+
+    shown: a folder that takes report.json and sheet.jpg in place of `out`.
+    """
     dataset = open_dataset("sequences", root, dev_share=0.0)
     items = dataset.items()
     tasks = [(a, b) for a, b in zip(items, items[1:], strict=False) if (a.split, a.sequence) == (b.split, b.sequence)]
@@ -81,9 +88,9 @@ def flow_of_sequences(
             (folder / name).mkdir()
         judged = map_items(partial(_pair, dataset.read, settings, folder), tasks, cluster, "optical_flow")
         report = _report(judged, settings)
-        write_json(folder / "report.json", report)
+        write_json((shown or folder) / "report.json", report)
         chosen = [tasks[i] for i in np.unique(np.linspace(0, len(tasks) - 1, 6).astype(int))]
-        (folder / "sheet.jpg").write_bytes(encode_jpeg(_sheet(dataset.read, chosen, settings), 90))
+        ((shown or folder) / "sheet.jpg").write_bytes(encode_jpeg(_sheet(dataset.read, chosen, settings), 90))
     return report
 
 

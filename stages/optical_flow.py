@@ -23,11 +23,8 @@ def main(given: Arguments) -> None:
         with atomic_dir(shown) as folder:
             write_json(folder / "report.json", flow_of_pairs(raw, settings))
         return
-    out = Path("data/flow") / given.name
     with atomic_dir(shown) as folder:  # what the report shows, apart from the vectors that are sharded
-        report = flow_of_sequences(raw, out, settings, cluster_of(params))
-        for name in ("report.json", "sheet.jpg"):
-            (out / name).rename(folder / name)
+        report = flow_of_sequences(raw, Path("data/flow") / given.name, settings, cluster_of(params), folder)
     print(f"{report['pairs']} pairs; mean end-point error {report['end_point_error']}")
 
 

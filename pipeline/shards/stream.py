@@ -119,10 +119,8 @@ class ShardStream:
 
     def _fetch(self, rows: np.ndarray, parts: Collection[str], ended: Event) -> dict[int, Members]:
         """The encoded parts of samples, streamed from the shards in which they lie, each checked against its SHA-256."""
-        from webdataset import (
-            DataPipeline,
-            SimpleShardList,
-        )  # imports torch's data loading: not where nothing is streamed
+        # loads torch's data loading, so not where nothing is streamed
+        from webdataset import DataPipeline, SimpleShardList
         from webdataset.tariterators import group_by_keys, tar_file_expander
 
         wanted = {row: self._wanted(row, parts) for row in rows.tolist()}
