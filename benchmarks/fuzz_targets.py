@@ -24,7 +24,7 @@ from pipeline.datasets import open_dataset, rows, source, synthia
 from pipeline.datasets.flow_pairs import decode_flo
 from pipeline.files import decode_image, read_json, sha256_file
 from pipeline.sample import KEYS, Sample, decode
-from pipeline.shards.index import ShardSet, _rows
+from pipeline.shards.index import ShardSet, _index
 from pipeline.shards.layout import SCHEMA, set_digest
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
@@ -152,8 +152,9 @@ def set_json(folder: Path) -> Made:
 def described(folder: Path, description: dict[str, Any]) -> None:
     """Describe an index as its maker would, and use the set."""
     index = folder / "set/index.parquet"
-    found = _rows(index, sum(shard["bytes"] for shard in description["shards"]))
-    vouched = {"index": sha256_file(index), "pictures": len(found), "digest": set_digest(r["digest"] for r in found)}
+    found = _index(index, sum(shard["bytes"] for shard in description["shards"]))
+    digest = set_digest(one.as_py() for one in found["digest"])
+    vouched = {"index": sha256_file(index), "pictures": len(found), "digest": digest}
     (folder / "set/set.json").write_text(json.dumps(description | vouched))
     use(folder / "set")
 

@@ -1,5 +1,6 @@
 """The pages: links lead somewhere, named commands exist, and the table of dependencies is that of the lock."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def test_the_table_of_dependencies_is_that_of_the_lock():
     locked = dict(reversed(lines))  # where newer Pythons have another version, that of the oldest stands first
     rows = re.findall(r"^\| ([a-z][\w.-]+) \| (\d[\w.]*) \|", (ROOT / "docs/dependencies.md").read_text(), re.M)
     assert rows == [(package, locked[package.replace(".", "-")]) for package in wanted]
+
+
+@pytest.mark.parametrize("module", sorted(file.stem for file in (ROOT / "benchmarks").glob("*.py")))
+def test_a_benchmark_fits_the_code_that_it_measures(module):
+    """Nobody runs them every day; what they import may have been renamed."""
+    importlib.import_module(f"benchmarks.{module}")

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.classes import TABLES
 from pipeline.files import MAX_BYTES, UserError, problems, read_json, sha256_file
 from pipeline.sample import KEYS, Sample, decode
+from pipeline.shards.footer import most_values
 from pipeline.shards.layout import DESCRIPTION, FORMAT, INDEX, SCHEMA, SHARD_NAME, URL, set_digest
 
 PARTS = ("image", "paired", "label", "instance", "depth", "flow", "flow_back", "meta")
@@ -158,11 +159,11 @@ def _index(file: Path, size: int) -> pa.RecordBatch:
     """The index, unless it has more rows than shards of `size` bytes can hold: runs of one value pack without bound."""
     try:
         with pq.ParquetFile(file) as opened:  # pq.read_table would import pandas: 0.3 s
-            if _values(opened.metadata) > MAX_CLASSES * size / MEMBER_BYTES:
+            if max(opened.metadata.num_rows, most_values(file)) > MAX_CLASSES * size / MEMBER_BYTES:
                 raise UserError(f"{file} has more rows than its shards can hold; {AGAIN}")
             table = opened.read()
             table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
         raise UserError(f"{file} cannot be read ({' '.join(str(error).split())[:200]}); {AGAIN}") from None
     if not table.schema.equals(SCHEMA):
         raise UserError(f"{file} has other columns than {', '.join(SCHEMA.names)}; {AGAIN}")
@@ -172,12 +173,6 @@ def _index(file: Path, size: int) -> pa.RecordBatch:
             f"{file} has {table.num_rows:,} samples, too few or too many for one set; make several sets of it"
         )
     return batches[0]
-
-
-def _values(metadata: pq.FileMetaData) -> int:
-    """Values of the longest column."""
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    return max([metadata.num_rows, *(g.column(c).num_values for g in groups for c in range(metadata.num_columns))])
 
 
 def _check_shards(path: Path, shards: list[dict[str, Any]]) -> None:

@@ -32,6 +32,7 @@ from pipeline.methods import method_module
 from pipeline.nets.weights import read_weights
 from pipeline.params import read_yaml
 from pipeline.sample import Sample, decode
+from pipeline.shards.footer import most_values
 from pipeline.shards.index import ShardSet
 from pipeline.shards.layout import SCHEMA, set_digest
 from pipeline.shards.settings import ShardSettings
@@ -307,6 +308,35 @@ def test_an_index_of_too_many_rows_is_refused_unread(shards):
     row = pq.read_table(shards / "index.parquet").slice(0, 1)
     described(shards, row.take(pa.array(np.zeros(4000, np.int64))))
     refused(lambda: ShardSet.open(shards), "index.parquet has more rows than its shards can hold")
+
+
+def test_an_index_with_a_row_of_too_many_values_is_refused_unread(shards):
+    rows = pq.read_table(shards / "index.parquet").to_pylist()
+    described(shards, pa.Table.from_pylist([rows[0] | {"class_histogram": [0] * 40_000}, rows[1]], SCHEMA))
+    refused(lambda: ShardSet.open(shards), "index.parquet has more rows than its shards can hold")
+
+
+def test_an_index_whose_footer_contradicts_itself_is_refused(shards):
+    """pyarrow's own way to ask a column's number of values ends the process; found by benchmarks.fuzz."""
+    index = shards / "index.parquet"
+    data, optional, required = index.read_bytes(), b"\x25\x02\x18\x08sequence", b"\x25\x00\x18\x08sequence"
+    assert optional in data  # a field of its schema
+    index.write_bytes(data.replace(optional, required, 1))
+    description = read_json(shards / "set.json") | {"index": sha256_file(index)}
+    (shards / "set.json").write_text(json.dumps(description))
+    refused(lambda: ShardSet.open(shards), "index.parquet cannot be read")
+
+
+def test_a_footer_tells_as_many_values_as_pyarrow_does(tmp_path):
+    file = tmp_path / "a.parquet"
+    table = pa.table({"a": range(50), "b": [[1, 2, 3]] * 50, "c": [None] * 50, "d": [{"x": 1.5, "y": [True]}] * 50})
+    for options in ({}, {"row_group_size": 7}, {"compression": "zstd", "write_page_index": True}):
+        pq.write_table(table, file, **options)
+        assert most_values(file) == 150
+    for cut in (b"", b"PAR1", file.read_bytes()[-40:]):
+        file.write_bytes(cut)
+        with pytest.raises((ValueError, IndexError)):
+            most_values(file)
 
 
 def test_flow_of_another_kind_is_refused():
