@@ -1,7 +1,9 @@
 """What every stage shares: its command line, and plain words for failure."""
 
 import argparse
+import atexit
 import errno
+import os
 import signal
 import sys
 import warnings
@@ -10,6 +12,16 @@ from collections.abc import Callable, Sequence
 from pipeline.files import FULL, UserError, disk_full, out_of_memory
 
 Arguments = argparse.Namespace
+_ended_with: list[int] = []  # the exit code of the stage that this process was started for
+
+
+@atexit.register  # first of all, so it is called last
+def _leave() -> None:
+    """Leave the memory to the system: to take torch and what it brings apart takes 2 to 3 s of processor time."""
+    if _ended_with:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_ended_with[0])
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -23,12 +35,22 @@ def run(
     main: Callable[[Arguments], None], made: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 ) -> None:
     """Run a stage; whatever a user can cause ends in one sentence and exit code 2."""
-    given = made.parse_args(arguments)
+    given, code = made.parse_args(arguments), 1
     # so that what is half-written goes and worker processes end; a training answers for itself, with a checkpoint
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
-    if given.debug:
-        main(given)
-        return
+    try:
+        main(given) if given.debug else _in_plain_words(main, given)
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        raise
+    finally:  # after a traceback, too
+        spec = sys.modules["__main__"].__spec__
+        if spec and spec.name in sys.orig_argv:  # else it runs inside another program
+            _ended_with[:] = [code]
+
+
+def _in_plain_words(main: Callable[[Arguments], None], given: Arguments) -> None:
     try:
         main(given)
     except UserError as error:

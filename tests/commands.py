@@ -2,12 +2,15 @@
 
 import contextlib
 import io
+import json
 import os
 import runpy
-import subprocess
+import signal
+import socket
 import sys
+import tempfile
+import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,13 +44,47 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "true"}
 
 
-def run_apart(folder: Path, *command: str, before: Sequence[str] = ()) -> Ended:
-    """python COMMAND in `folder`, as a process of its own; `before` stands before python."""
-    whole = [*before, sys.executable, *command]
-    done = subprocess.run(
-        whole, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
-    )  # machines differ
-    return Ended(done.returncode, done.stdout, done.stderr)
+class Process:
+    """python COMMAND in `folder`, as a process of its own in a session of its own; forks.py begins it."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        self._told = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115
+        told = [file.name for file in self._told]
+        asked = {"words": command, "folder": str(folder), "environment": environment(), "told": told}
+        self.pid: int = _ask(asked)
+        self.code: int | None = None
+
+    def ended(self) -> bool:
+        if self.code is None:
+            self.code = _ask({"ended": self.pid})
+        return self.code is not None
+
+    def wait(self, seconds: float = 300) -> Ended:  # machines differ
+        until = time.monotonic() + seconds
+        while not self.ended():
+            if time.monotonic() > until:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"{self.err}\nstill running after {seconds} s")
+            time.sleep(0.01)
+        assert self.code is not None
+        return Ended(self.code, self._told[0].read(), self.err)
+
+    @property
+    def err(self) -> str:
+        """What it has said on its standard error so far."""
+        return Path(self._told[1].name).read_text()
+
+
+def _ask(request: dict[str, Any]) -> Any:
+    with socket.socket(socket.AF_UNIX) as talk:
+        talk.connect(os.environ["FORKS"])
+        talk.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(talk.makefile().readline())
+
+
+def run_apart(folder: Path, *command: str) -> Ended:
+    """python COMMAND in `folder`, as a process of its own."""
+    return Process(folder, *command).wait()
 
 
 def run_here(folder: Path, stage: str, *arguments: str) -> Ended:

@@ -5,6 +5,10 @@ import copy as copying
 import fcntl
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ import pytest
 
 from stages.shard_clips import CLIP_SPLITS
 from stages.shard_stills import DIGIT_SETS, SCAN_SETS
-from tests.commands import ROOT, merge, run_apart, run_here, write_params
+from tests.commands import ROOT, environment, merge, run_apart, run_here, write_params
 
 CHANGES: dict[str, Any] = {  # of presets/tiny.yaml
     "world": {
@@ -59,7 +63,30 @@ COMMANDS = (  # what makes the small world
     *(("shard_stills", name) for name in (*SCAN_SETS, *DIGIT_SETS)),
     ("translate", "none", "0"),
 )
+FORKS = pytest.StashKey[tempfile.TemporaryDirectory]()
+SERVER = pytest.StashKey[subprocess.Popen]()
 SCANS = {"train": (8, 3), "test": (3, 4)}  # normal and abnormal ones
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process that begins others, for all workers; they find it by what their environment says."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        folder = config.stash[FORKS] = tempfile.TemporaryDirectory(prefix="forks-")
+        os.environ["FORKS"] = f"{folder.name}/socket"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.environ["FORKS"])
+            listener.listen()
+            number = listener.fileno()
+            command = [sys.executable, str(ROOT / "tests/forks.py"), str(number)]
+            config.stash[SERVER] = subprocess.Popen(
+                command, stdin=subprocess.PIPE, env=environment(), pass_fds=[number]
+            )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(SERVER, None):
+        server.communicate()
+        config.stash[FORKS].cleanup()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,11 +32,16 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
             ) from error
         raise UserError(f"{path} is not a readable weights file; fetch it again or give another one.") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
+    if not isinstance(state, dict) or not all(_named(k) and torch.is_tensor(v) for k, v in state.items()):
         raise UserError(f"{path} holds no plain table of weights; export the net's state_dict into it.")
     if odd := [key for key, value in state.items() if not _stored(value)]:
         raise UserError(f"{path} promises more values of {odd[0]} than it holds; export the net's state_dict into it.")
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _named(key: object) -> bool:
+    """Whether a key is a name that a sentence may contain."""
+    return isinstance(key, str) and key.isprintable()
 
 
 def _stored(value: torch.Tensor) -> bool:

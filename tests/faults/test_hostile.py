@@ -352,6 +352,12 @@ def test_weights_that_promise_more_than_they_hold_are_refused(tmp_path):
         refused(lambda name=name: read_weights(tmp_path / f"{name}.pth"), "promises more values of model.1.weight")
 
 
+def test_weights_whose_names_break_a_sentence_are_refused(tmp_path):
+    """Found by benchmarks.fuzz."""
+    torch.save({"model.1\nweight": torch.zeros(1)}, tmp_path / "a.pth")
+    refused(lambda: read_weights(tmp_path / "a.pth"), "holds no plain table of weights")
+
+
 def test_a_safetensors_header_of_gigabytes_is_refused(tmp_path):
     header = json.dumps({"a": {"dtype": "F32", "shape": [1 << 30], "data_offsets": [0, 4 << 30]}}).encode()
     for length in (len(header), 4 << 30, 1 << 63):

@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.commands import Ended, contents, environment, merge, run_apart, run_here, write_params
+from tests.commands import Ended, Process, contents, merge, run_apart, run_here, write_params
 from tests.faults.slow import MARK
 
 SLOW = Path(__file__).parent / "slow.py"
@@ -18,24 +16,17 @@ COSTS = "results/costs"  # differ from run to run
 
 def kill_in_the_middle(folder: Path, *command: str, sent: int = signal.SIGKILL, code: int = -signal.SIGKILL) -> None:
     """Start the stage, wait until it stands still, and kill it with all its processes; it ends with `code`."""
-    process = subprocess.Popen(
-        [sys.executable, str(SLOW), *command],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = Process(folder, str(SLOW), *command)
     try:
         until = time.monotonic() + 100
         while not (folder / MARK).exists():
-            assert process.poll() is None and time.monotonic() < until, process.communicate(timeout=5)[1]
+            assert not process.ended() and time.monotonic() < until, process.err
             time.sleep(0.05)
     finally:
-        os.killpg(process.pid, sent)
-        told = process.communicate(timeout=30)[1]
-    assert process.returncode == code, told
+        if not process.ended():
+            os.killpg(process.pid, sent)
+        ended = process.wait(30)
+    assert ended.code == code, ended.err
     (folder / MARK).unlink()
 
 

@@ -1,6 +1,9 @@
 """What a person does with a trained model and with data of their own, by the command lines that the README names."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +15,7 @@ from pipeline.files import decode_image, encode_jpeg, encode_png, read_image
 from pipeline.methods import spade
 from pipeline.params import read_yaml
 from pipeline.translation import to_picture, to_tensor
-from tests.commands import ROOT, Ended, contents, run_apart, run_here, write_params
+from tests.commands import ROOT, Ended, contents, environment, run_apart, run_here, write_params
 from tests.engine import toy
 
 KEYS = {
@@ -244,3 +247,32 @@ def test_an_experiment_tells_mlflow_before_its_copy_is_gone(monkeypatch):
         report.main(Namespace(compare=None, show=False))
         assert len(told) == times
     assert len(built) == 2
+
+
+ENDING = """
+import atexit
+from stages.common import parser, run
+atexit.register(print, "later")
+made = parser(None)
+made.add_argument("how")
+def main(given):
+    print("done", end=" ")
+    if given.how != "0":
+        raise {"1": KeyError("unforeseen"), "2": SystemExit(2), "143": SystemExit(143)}[given.how]
+if __name__ == "__main__":
+    run(main, made)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 143])
+def test_a_process_of_a_stage_ends_with_its_code_and_nothing_unsaid(code, tmp_path):
+    """It leaves without taking its libraries down."""
+    (tmp_path / "stages").mkdir()
+    shutil.copy(ROOT / "stages/common.py", tmp_path / "stages")
+    (tmp_path / "stages/__init__.py").touch()
+    (tmp_path / "stages/ending.py").write_text(ENDING)
+    paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    command = [sys.executable, "-m", "stages.ending", str(code)]
+    done = subprocess.run(command, env=environment() | paths, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "done later\n")
+    assert ("KeyError: 'unforeseen'" in done.stderr) == (code == 1)
