@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 from pipeline.params import load
 from pipeline.presets import merged
 
-SPEEDUPS = ("channels_last", "bf16", "compile", "fused", "joined")
+SPEEDUPS = ("channels_last", "bf16", "compile", "fused", "joined", "kept_memory")
 BASELINE = "float32"
 CLASSES = "cityscapes19"
 
@@ -46,8 +46,8 @@ def serve(order: dict[str, Any]) -> None:
     of a step in a round of steps; at the end of lines its peak memory."""
     import torch
 
+    from pipeline.engine import device
     from pipeline.engine.checkpoint import Checkpoints
-    from pipeline.engine.device import describe, launch
     from pipeline.engine.loop import Run, peak_mb
     from pipeline.engine.session import RUN_MODELS
     from pipeline.engine.settings import DeviceSettings
@@ -57,7 +57,9 @@ def serve(order: dict[str, Any]) -> None:
     module, resolved, chosen = method_module(order["method"]), resolved_params(order), order["speedups"]
     settings = RUN_MODELS[module.BLOCKS[0]](**resolved[module.BLOCKS[0]])
     precision = "bf16-mixed" if "bf16" in chosen else "32-true"
-    fabric = launch(DeviceSettings(**(order["device"] | {"precision": precision, "devices": 1})))
+    if "kept_memory" not in chosen:  # what every training does
+        device.keep_memory = lambda: None
+    fabric = device.launch(DeviceSettings(**(order["device"] | {"precision": precision, "devices": 1})))
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as scratch:
         method = module.build(resolved, 19, 0)
@@ -85,7 +87,7 @@ def serve(order: dict[str, Any]) -> None:
             "losses": [{name: float(value) for name, value in losses.items()} for losses in first],
             "first_steps_s": warm,
             "batch": settings.batch,
-            "device": describe(fabric),
+            "device": device.describe(fabric),
         }
     )
     for _ in sys.stdin:
