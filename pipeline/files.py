@@ -205,9 +205,9 @@ def _jpeg_header(data: bytes, where: str) -> tuple[int, int, int, int]:
             at += 1
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            depth, height, width, channels = struct.unpack(">BHHB", data[at + 4 : at + 10])
+            depth, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
             return height, width, depth, channels
-        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     raise UserError(f"{where}: the JPEG is cut short or damaged; fetch the file again")
 
 

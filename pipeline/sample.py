@@ -158,8 +158,7 @@ def _meta(data: bytes, name: str) -> dict[str, Any]:
 
 
 def _check_sizes(sample: Sample, where: str) -> None:
-    flows = {name: flow[1] for name in ("flow", "flow_back") if (flow := getattr(sample, name)) is not None}
-    maps = {name: getattr(sample, name) for name in (*VIEWS, "label", "instance", "depth")} | flows
-    sizes = {name: value.shape[:2] for name, value in maps.items() if value is not None}
+    maps = {name: getattr(sample, name) for name in (*VIEWS, "label", "instance", "depth", "flow", "flow_back")}
+    sizes = {name: (m[1] if isinstance(m, tuple) else m).shape[:2] for name, m in maps.items() if m is not None}
     if len(set(sizes.values())) > 1:
         raise UserError(f"{where}{sample.key}: the sizes of its maps differ: {sizes}; shard the set again")

@@ -38,6 +38,7 @@ class ShardSet:
         self.shards: list[dict[str, Any]] = description["shards"]
         self.index = index  # columns of arrow, far smaller than as many dicts
         self.keys: list[str] = index["key"].to_pylist()
+        self._shards, self._members = _Texts(index["shard"]), _Members(index["members"])
 
     @classmethod
     def open(cls, path: Path | str, stream: bool = False) -> Self:
@@ -75,7 +76,8 @@ class ShardSet:
 
     def row(self, i: int) -> dict[str, Any]:
         """What the index says of sample i: its key, its shard, and where each of its members lies there."""
-        return {column: self.index[column][i].as_py() for column in ("key", "shard", "members")}
+        i = range(len(self))[i]
+        return {"key": self.keys[i], "shard": self._shards[i], "members": self._members[i]}
 
     def read(self, i: int, parts: Collection[str] | None = None) -> Sample:
         """Sample i with the wanted parts (None: all that it has), each checked against its SHA-256.
@@ -123,6 +125,38 @@ class ShardSet:
             name = f"{row['key']}.{member['extension']}"
             raise UserError(f"{self.path / row['shard']}: {name} is not what was written (its digest differs); {AGAIN}")
         return data
+
+
+class _Members:
+    """Where the members of each sample lie, by number; taking apart what arrow gives as dicts took twice as long."""
+
+    def __init__(self, column: pa.ListArray):
+        flat = column.flatten()
+        self.ends = np.cumsum(pc.list_value_length(column).to_numpy())
+        self.extension, self.sha256 = _Texts(flat.field("extension")), flat.field("sha256")
+        self.offset, self.size = flat.field("offset").to_numpy(), flat.field("size").to_numpy()
+
+    def __getitem__(self, i: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "extension": self.extension[n],
+                "offset": int(self.offset[n]),
+                "size": int(self.size[n]),
+                "sha256": self.sha256[n].as_py(),
+            }
+            for n in range(self.ends[i - 1] if i else 0, self.ends[i])
+        ]
+
+
+class _Texts:
+    """A column of few different texts."""
+
+    def __init__(self, column: pa.StringArray):
+        coded = column.dictionary_encode()
+        self.texts, self.codes = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+
+    def __getitem__(self, row: int) -> str:
+        return self.texts[self.codes[row]]
 
 
 def part_of(extension: str) -> str:
