@@ -1,7 +1,7 @@
 """The loader against bare decoding, torchvision over files, and webdataset: python -m benchmarks.loader [--sizes 128x256 512x1024]
 
 Samples of a picture (JPEG) and a label (PNG) that the embedded world draws once into a temporary folder; nothing is kept
-decoded. All take turns in one process, in which glibc keeps freed memory as it does in every training of ours (it makes all of
+decoded. All take turns in one process, in which glibc keeps freed memory as it does in every stage (it makes all of
 them faster), `--steps` batches a round; samples/s are medians of the rounds, and "ours : it" the median of the rounds' ratios. Workers are decoding threads of bare decoding and of ours, processes of the other two.
 
 bare      cv2.imdecode of the same bytes, which lie in memory; uint8, not checked, not put together
@@ -30,13 +30,13 @@ import torch
 
 from benchmarks.turns import ratio, rows, seconds, take_turns
 from pipeline.cluster import ClusterSettings
-from pipeline.engine.device import keep_memory
 from pipeline.sample import Sample
 from pipeline.shards.batch import collate
 from pipeline.shards.index import ShardSet
 from pipeline.shards.loader import GlobalBatches
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
+from stages.common import keep_memory
 
 PARTS, MEMBERS = ("image", "label"), ("image.jpg", "label.png")
 Maker = Callable[[Path, ShardSet, int, int, ExitStack], Iterator[Any]]

@@ -53,12 +53,13 @@ def serve(order: dict[str, Any]) -> None:
     from pipeline.engine.settings import DeviceSettings
     from pipeline.engine.step import run_step
     from pipeline.methods import method_module
+    from stages.common import keep_memory
 
     module, resolved, chosen = method_module(order["method"]), resolved_params(order), order["speedups"]
     settings = RUN_MODELS[module.BLOCKS[0]](**resolved[module.BLOCKS[0]])
     precision = "bf16-mixed" if "bf16" in chosen else "32-true"
-    if "kept_memory" not in chosen:  # what every training does
-        device.keep_memory = lambda: None
+    if "kept_memory" in chosen:  # as in every stage
+        keep_memory()
     fabric = device.launch(DeviceSettings(**(order["device"] | {"precision": precision, "devices": 1})))
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as scratch:

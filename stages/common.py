@@ -2,12 +2,14 @@
 
 import argparse
 import atexit
+import ctypes
 import errno
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pipeline.files import FULL, UserError, disk_full, out_of_memory
 
@@ -24,6 +26,20 @@ def _leave() -> None:
         os._exit(_ended_with[0])
 
 
+def keep_memory() -> None:
+    """Have glibc keep what is freed for the next array, where there is a glibc; in processes that this one begins, too.
+
+    By itself it returns large arrays to the system at once; a picture's way, or a step of a training on the CPU, takes
+    hundreds of them, and the system clears each anew, page by page.
+    """
+    trim_threshold, mmap_max, most = -1, -4, 2**31 - 1  # malloc.h
+    os.environ |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(most)}
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, most)
+
+
 def parser(description: str | None) -> argparse.ArgumentParser:
     """An argument parser with `--debug`, which shows tracebacks."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -36,6 +52,7 @@ def run(
 ) -> None:
     """Run a stage; whatever a user can cause ends in one sentence and exit code 2."""
     given, code = made.parse_args(arguments), 1
+    keep_memory()
     # so that what is half-written goes and worker processes end; a training answers for itself, with a checkpoint
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:

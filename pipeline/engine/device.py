@@ -1,8 +1,6 @@
 """Lightning Fabric for devices and precision; a torch and torchvision that do not match are named in a sentence."""
 
-import ctypes
 import os
-from contextlib import suppress
 
 import torch
 from lightning_fabric import Fabric
@@ -28,22 +26,8 @@ def check_torchvision() -> None:
         ) from None
 
 
-def keep_memory() -> None:
-    """Have glibc keep what is freed for the next array, where there is a glibc.
-
-    By itself it returns large arrays to the system at once; a step on the CPU takes hundreds of them, and the system clears
-    each anew, page by page.
-    """
-    trim_threshold, mmap_max = -1, -4  # malloc.h
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-
-
 def launch(settings: DeviceSettings) -> Fabric:
     """A launched Fabric: the device, the precision and, under torchrun or with devices > 1, the process group."""
-    keep_memory()
     threads = settings.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else settings.threads
     if threads:
         torch.set_num_threads(threads)
