@@ -45,6 +45,7 @@ def serve(order: dict[str, Any]) -> None:
     """Prints what the first steps of one method with some speed-ups were; then, for each line that it is sent, the seconds
     of a step in a round of steps; at the end of lines its peak memory."""
     import torch
+    from torchvision.models import WeightsEnum, get_model
 
     from pipeline.engine import device
     from pipeline.engine.checkpoint import Checkpoints
@@ -55,6 +56,10 @@ def serve(order: dict[str, Any]) -> None:
     from pipeline.methods import method_module
     from stages.common import keep_memory
 
+    def random(weights: WeightsEnum, **_: Any) -> Any:  # nothing is downloaded
+        return get_model(type(weights).__name__.removesuffix("_Weights").lower()).state_dict()
+
+    WeightsEnum.get_state_dict = random  # type: ignore[method-assign]
     module, resolved, chosen = method_module(order["method"]), resolved_params(order), order["speedups"]
     settings = RUN_MODELS[module.BLOCKS[0]](**resolved[module.BLOCKS[0]])
     precision = "bf16-mixed" if "bf16" in chosen else "32-true"
@@ -103,7 +108,7 @@ def say(what: Any) -> None:
 def resolved_params(order: dict[str, Any]) -> dict[str, Any]:
     """The method's parameters at the size, the batch and with the passes that were asked for.
 
-    Warm-ups are left out, as they are the cheaper part, and first weights, as they change no time.
+    Warm-ups are left out, as they are the cheaper part; weights are drawn at random where a file is named, as they change no time.
     """
     from pipeline.engine.session import WEIGHT_FILES, resolve
     from pipeline.methods import method_module
@@ -138,7 +143,8 @@ def drawn(domains: dict[str, tuple[str, ...]], settings: Any, n: int, device: An
         made[domain] = Batch(domain, [str(p) for p in positions], positions)
         image = torch.rand(size[0], 3, *size[1:], generator=random) * 2 - 1
         have = {"image": image.to(device), "label": label, "instance": label, "depth": label[:, None] + 2.0}
-        have["paired"] = have["image"]
+        have |= {"paired": have["image"], "flow": 3 * torch.randn(size[0], 2, *size[1:], generator=random).to(device)}
+        made[domain].flow_valid = label[:, None] < 19
         for part in parts:
             setattr(made[domain], part.rstrip("?"), have[part.rstrip("?")])
     return SimpleNamespace(**made)
