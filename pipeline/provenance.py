@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.files import digest, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("pipeline", "stages")
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -33,11 +34,10 @@ def versions() -> dict[str, str]:
 
 def code_digest() -> str:
     """Digest of every file of the project that this process has loaded, the stage's own (`__main__`) among them."""
-    files = {
-        Path(file).resolve() for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))
-    }
+    loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in (*PARTS, "__main__")]
+    files = {Path(file).resolve() for module in loaded if (file := getattr(module, "__file__", None))}
     ours = {file.relative_to(ROOT) for file in files if file.is_relative_to(ROOT)}
-    return digest({str(file): sha256_file(ROOT / file) for file in ours if file.parts[0] in ("pipeline", "stages")})
+    return digest({str(file): sha256_file(ROOT / file) for file in ours if file.parts[0] in PARTS})
 
 
 def fingerprint(parameters: Any, inputs: Any) -> str:
