@@ -47,10 +47,10 @@ def environment() -> dict[str, str]:
 class Process:
     """python COMMAND in `folder`, as a process of its own in a session of its own; forks.py begins it."""
 
-    def __init__(self, folder: Path, *command: str) -> None:
+    def __init__(self, folder: Path, *command: str, under: dict[str, str] | None = None) -> None:
         self._told = [tempfile.NamedTemporaryFile("r") for _ in range(2)]  # noqa: SIM115
         told = [file.name for file in self._told]
-        asked = {"words": command, "folder": str(folder), "environment": environment(), "told": told}
+        asked = {"words": command, "folder": str(folder), "environment": under or environment(), "told": told}
         self.pid: int = _ask(asked)
         self.code: int | None = None
 

@@ -28,8 +28,8 @@ def shared(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(trained):
         for name in PASSED_ON:
             half(name, toy.fabric(), folder / "half_one")
-    script = str(ROOT / "tests/engine/ranks.py")
-    ended = run_apart(trained, *TORCHRUN, script, str(folder / "two.pt"), str(folder))
+    begin, ranks = str(ROOT / "tests/begin.py"), str(ROOT / "tests/engine/ranks.py")
+    ended = run_apart(trained, *TORCHRUN, begin, ranks, str(folder / "two.pt"), str(folder))
     assert ended.code == 0, ended.err
     assert ended.err.count("resumed at step 2 of 4") == 2 * len(PASSED_ON)
     return folder
