@@ -2,11 +2,9 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.commands import ROOT, environment
+from tests.commands import ROOT, run_apart
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 TAKEN = ("pipeline", "stages", "tests", "presets", "dvc.yaml", "params.yaml", "pyproject.toml")
@@ -31,10 +29,12 @@ def put(file: Path, language: str, text: str) -> None:
         file.write_text(f"{file.read_text().rstrip()}\n\n{text}")
 
 
-# Every command of the page in one process, so that torch is loaded once.
+# Every command of the page in one process, in the copy and not in the project, whose folder comes first in the path otherwise.
 RUN = """
 import os, runpy, shlex, subprocess, sys
-for line in sys.stdin:
+sys.path[:] = [os.getcwd(), *(path for path in sys.path if path != os.environ["PYTHONPATH"])]
+os.environ["PYTHONPATH"] = os.getcwd()
+for line in open(sys.argv[1]):
     words = shlex.split(line)
     while "=" in words[0]:
         os.environ.update([words.pop(0).split("=")])
@@ -63,12 +63,11 @@ def test_the_method_of_the_page_is_declared_trains_and_translates(tmp_path):
                 commands.append(text)
             else:
                 put(tmp_path / file, language, text)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN], input="".join(commands), cwd=tmp_path, capture_output=True, text=True, timeout=300,
-        env=environment() | {"PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " skipped" not in done.stdout
-    passed = [int(count) for count in re.findall(r"(\d+) passed", done.stdout)]
-    assert len(passed) == 2 and passed[0] > 4 and passed[1] == 1, done.stdout  # declared, trained, translated; stored
+    (tmp_path / "run.py").write_text(RUN)
+    (tmp_path / "commands").write_text("".join(commands))
+    done = run_apart(tmp_path, "run.py", "commands")
+    assert done.code == 0, done.out + done.err
+    assert " skipped" not in done.out
+    passed = [int(count) for count in re.findall(r"(\d+) passed", done.out)]
+    assert len(passed) == 2 and passed[0] > 4 and passed[1] == 1, done.out  # declared, trained, translated; stored
     assert (ROOT / "dvc.yaml").read_text().rstrip() in (tmp_path / "dvc.yaml").read_text()  # nothing else runs again

@@ -1,6 +1,7 @@
 """SPADE's nets beyond what the parity fixtures pin: sizes, style, void, several ranks, published weights."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from pipeline.nets.spade import (
 )
 from pipeline.nets.synchronised import SynchronisedNorm
 from pipeline.nets.weights import load_strictly
+from tests.commands import Process
 
 KEYS = Path(__file__).parents[1] / "parity" / "published_keys_spade_pix2pixhd.json"
 PUBLISHED = json.loads(KEYS.read_text())["nets"]
@@ -170,7 +172,9 @@ def test_first_weights_depend_on_the_given_stream_alone():
 
 def test_two_processes_normalise_as_one_does(tmp_path):
     """Output, gradient through the statistics, and running statistics, from halves of a batch."""
-    torch.multiprocessing.spawn(_one_rank, (str(tmp_path),), nprocs=2)
+    ranks = [Process(tmp_path, __file__, str(rank)) for rank in range(2)]
+    ended = [rank.wait() for rank in ranks]
+    assert [one.code for one in ended] == [0, 0], ended[0].err + ended[1].err
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     whole = _normalise(slice(None))
     for key in ("output", "gradient"):
@@ -179,9 +183,9 @@ def test_two_processes_normalise_as_one_does(tmp_path):
         torch.testing.assert_close(part["state"], whole["state"], rtol=1e-10, atol=1e-12)
 
 
-def _one_rank(rank: int, folder: str) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    torch.save(_normalise(slice(2 * rank, 2 * rank + 2)), f"{folder}/{rank}.pt")
+def _one_rank(rank: int) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{Path.cwd()}/meet", rank=rank, world_size=2)
+    torch.save(_normalise(slice(2 * rank, 2 * rank + 2)), f"{rank}.pt")
     distributed.destroy_process_group()
 
 
@@ -192,3 +196,7 @@ def _normalise(part: slice) -> dict:
     output = net(x)
     (output * weight[part]).sum().backward()
     return {"output": output.detach(), "gradient": x.grad, "state": dict(net.state_dict())}
+
+
+if __name__ == "__main__":
+    _one_rank(int(sys.argv[1]))
