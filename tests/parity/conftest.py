@@ -1,8 +1,11 @@
 """Convolutions in float64 unfold a picture into hundreds of megabytes at a time."""
 
 import ctypes
+from collections.abc import Iterator
 
 import pytest
+
+from tests.parity import fill
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -14,3 +17,10 @@ def freed_memory_is_kept() -> None:
     if mallopt:  # glibc
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights_are_forgotten() -> Iterator[None]:
+    """Nets of one file have keys in common; all of them together would fill the memory."""
+    yield
+    fill.forget()

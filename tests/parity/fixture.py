@@ -135,7 +135,7 @@ class Fixture:
 
     def _probe(self, kind: str, values: Arrays, stored: dict[str, Any], limits: dict[str, float], name: str) -> None:
         """As fill.probe, but the direction is drawn once for both precisions: fc6 alone has 102 M elements."""
-        direction = fill._stream("probe:" + name).standard_normal(values["f64"].size)
+        direction = fill.direction(name, values["f64"].size)
         length = np.linalg.norm(direction)
 
         def worst(value: np.ndarray, precision: str) -> float:
