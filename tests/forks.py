@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "cv2", "joblib", "kornia", "lightning_fabric", "pyarrow.parquet", "pydantic", "ruamel.yaml", "safetensors.torch",
-    "torch", "torchvision",
+    "cv2", "joblib", "kornia", "lightning_fabric", "pandas", "pyarrow.parquet", "pydantic.main", "ruamel.yaml",
+    "safetensors.torch", "torch", "torchvision",
 )  # fmt: skip
 
 
@@ -35,6 +35,8 @@ def serve(listener: socket.socket) -> dict[str, Any] | None:
             else:
                 for name in LIBRARIES:
                     importlib.import_module(name)
+                if sys.dont_write_bytecode:  # the project is compiled once, not by every copy
+                    sys.dont_write_bytecode, sys.pycache_prefix = False, f"{os.environ['FORKS']}.pycache"
                 gc.freeze()  # a copy's collections leave alone, and so do not copy, what is here already
                 if not (answer := os.fork()):
                     listener.close()

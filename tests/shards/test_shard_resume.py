@@ -1,7 +1,6 @@
 """A killed or starved run leaves nothing half-written, and the next one ends as if nothing had happened."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,8 @@ from pipeline.cluster import ClusterSettings
 from pipeline.files import UserError
 from pipeline.shards.settings import ShardSettings
 from pipeline.shards.writer import write_shards
+from tests.commands import ROOT, Ended, run_apart
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = ShardSettings(samples_per_shard=3, image_format="png")
 COUNT = 11
 PROGRAM = """
@@ -41,25 +40,26 @@ except UserError as error:
 """
 
 
-def run(out: Path, mode: str, fingerprint: str = "same") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM, str(out), mode, fingerprint]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+def run(out: Path, mode: str, fingerprint: str = "same") -> Ended:
+    program = out.parent.with_name(f"{out.parent.name}-program.py")
+    program.write_text(PROGRAM)
+    return run_apart(ROOT, str(program), str(out), mode, fingerprint)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, folder_bytes):
     out = tmp_path_factory.mktemp("undisturbed") / "set"
-    assert run(out, "go").returncode == 0
+    assert run(out, "go").code == 0
     return folder_bytes(out)
 
 
 def test_killed_in_a_shard_it_goes_on_and_ends_alike(tmp_path, undisturbed, folder_bytes):
     out = tmp_path / "set"
-    assert run(out, "kill").returncode == -9
+    assert run(out, "kill").code == -9
     assert not out.exists()
     second = run(out, "go")
-    assert second.returncode == 0, second.stderr
-    assert second.stdout.split() == [str(i) for i in range(6, COUNT)]  # the first two shards were finished
+    assert second.code == 0, second.err
+    assert second.out.split() == [str(i) for i in range(6, COUNT)]  # the first two shards were finished
     assert folder_bytes(out) == undisturbed
     assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
@@ -68,7 +68,7 @@ def test_another_fingerprint_starts_afresh(tmp_path, undisturbed, folder_bytes):
     out = tmp_path / "set"
     run(out, "kill", "parameters of yesterday")
     second = run(out, "go", "parameters of today")
-    assert second.stdout.split() == [str(i) for i in range(COUNT)]
+    assert second.out.split() == [str(i) for i in range(COUNT)]
     assert folder_bytes(out) == undisturbed
 
 
@@ -77,14 +77,14 @@ def test_a_finished_shard_that_was_damaged_since_is_made_again(tmp_path, undistu
     run(out, "kill")
     shard = tmp_path / ".set.scratch" / "set" / "000001.tar"
     shard.write_bytes(shard.read_bytes()[:-100])
-    assert run(out, "go").stdout.split() == [str(i) for i in range(3, COUNT)]
+    assert run(out, "go").out.split() == [str(i) for i in range(3, COUNT)]
     assert folder_bytes(out) == undisturbed
 
 
 def test_a_limit_on_file_size_is_one_sentence(tmp_path):
     stopped = run(tmp_path / "set", "starve")
-    assert stopped.returncode == 2 and "the disk is full" in stopped.stdout.splitlines()[-1]
-    assert not (tmp_path / "set").exists() and "Traceback" not in stopped.stderr
+    assert stopped.code == 2 and "the disk is full" in stopped.out.splitlines()[-1]
+    assert not (tmp_path / "set").exists() and "Traceback" not in stopped.err
 
 
 @pytest.mark.parametrize("workers", [1, 2])
