@@ -82,9 +82,9 @@ def _ask(request: dict[str, Any]) -> Any:
         return json.loads(talk.makefile().readline())
 
 
-def run_apart(folder: Path, *command: str) -> Ended:
+def run_apart(folder: Path, *command: str, under: dict[str, str] | None = None) -> Ended:
     """python COMMAND in `folder`, as a process of its own."""
-    return Process(folder, *command).wait()
+    return Process(folder, *command, under=under).wait()
 
 
 def run_here(folder: Path, stage: str, *arguments: str) -> Ended:

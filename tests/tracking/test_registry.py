@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,13 +17,15 @@ from pipeline.tracking.__main__ import main
 from pipeline.tracking.registry import default_name, register
 from pipeline.tracking.store import address, folder, opened
 from pipeline.translation import to_picture, to_tensor
+from tests.commands import ROOT, run_apart
 from tests.engine import toy
 
 SEGMENTER = Path("models/segmenters/source_only/spigan/0")
 TRANSLATOR = Path("models/translators/spigan/0")
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 37, 53, 3), np.uint8)
 USE = """
-import json, sys
+import json, os, sys
+sys.path[:] = [path for path in sys.path if path != os.environ["PROJECT"]]
 import mlflow, numpy as np
 pictures, found = np.load("pictures.npy"), {}
 for uri in sys.argv[1:]:
@@ -52,13 +53,12 @@ def loaded(uris: list[str], where: Path, store: str) -> tuple[dict[str, str], li
     """Predictions of registered models in a fresh process in an empty folder; (what floats are told, files of ours)."""
     where.mkdir()
     np.save(where / "pictures.npy", PICTURES)
+    (where / "use.py").write_text(USE)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = subprocess.run(
-        [sys.executable, "-c", USE, *uris], cwd=where, env=environment, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    found, own = json.loads(done.stdout)
+    environment |= {"MLFLOW_TRACKING_URI": store, "MLFLOW_DISABLE_TELEMETRY": "true", "PROJECT": str(ROOT)}
+    done = run_apart(where, "use.py", *uris, under=environment)
+    assert done.code == 0, done.err
+    found, own = json.loads(done.out)
     return found, own
 
 
