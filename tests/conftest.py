@@ -17,6 +17,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from stages.common import keep_memory
 from stages.shard_clips import CLIP_SPLITS
 from stages.shard_stills import DIGIT_SETS, SCAN_SETS
 from tests.commands import ROOT, environment, merge, run_apart, run_here, write_params
@@ -54,6 +55,7 @@ LONGEST = [  # begun first, so that none is left alone at the end; no second one
     "tracking/test_sync.py", "parity/test_parity_nets.py", "test_presets.py", "tracking/test_registry.py",
     "parity/test_parity_pix2pix.py", "engine/test_model.py", "engine/test_step.py", "faults/test_faults.py",
 ]  # fmt: skip
+keep_memory()  # as the stages that run in this process do
 COMMANDS = (  # what makes the small world
     ("validate",),
     *(("simulate", part) for part in ("source", "target", "perfect", "night", "anomaly")),
