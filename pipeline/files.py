@@ -77,9 +77,10 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where the folder itself is none, there is nothing to remove
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            error.filename = str(path)  # not the temporary one, and not none at all
+            error.filename, error.filename2 = str(path), None  # not the temporary one, and not none at all
         raise
 
 

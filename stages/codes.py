@@ -12,7 +12,7 @@ from pipeline.datasets.settings import DigitSettings
 from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError
 from pipeline.params import block, load
-from stages.common import Arguments, parser, run
+from stages.common import Arguments, check_out, parser, run
 
 SHOWN = ("error", "error_many", "error_named", "information", "information_continuous")
 
@@ -56,6 +56,7 @@ def read_model(given: Arguments) -> None:
 
     if missing := [name for name in ("dataset", "root", "out") if not getattr(given, name)]:
         raise UserError(f"--model needs also {', '.join('--' + name for name in missing)}")
+    check_out(given.out)
     model = load_model(given.model)
     if model.module.ABILITY != "sampler":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it has no codes to read")

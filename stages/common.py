@@ -10,10 +10,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from pipeline.files import FULL, UserError, disk_full, out_of_memory
 
 Arguments = argparse.Namespace
+# a path that leads nowhere
+PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)
 _ended_with: list[int] = []  # the exit code of the stage that this process was started for
 
 
@@ -47,6 +50,21 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def check_out(out: str, folder: bool = False) -> None:
+    """A result that could not be written is told before the work for it: `out` is a file to write, or a folder."""
+    path = Path(out).absolute()
+    wanted, other = ("folder", "file") if folder else ("file", "folder")
+    if path.exists() and path.is_dir() != folder:
+        raise UserError(f"--out {out} is a {other}; name a {wanted} to write")
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not there.is_dir() and there != path:
+        raise UserError(f"--out {out} cannot be made: {there} is no folder; name another place")
+    if not os.access(there, os.W_OK):
+        raise UserError(
+            f"--out {out} cannot be made: {there} may not be written to; change its rights or name another place"
+        )
+
+
 def run(
     main: Callable[[Arguments], None], made: argparse.ArgumentParser, arguments: Sequence[str] | None = None
 ) -> None:
@@ -77,6 +95,10 @@ def _in_plain_words(main: Callable[[Arguments], None], given: Arguments) -> None
             _stop(str(disk_full(error.filename or "an output")))
         if error.errno in (errno.EACCES, errno.EROFS):
             _stop(f"{error.filename} cannot be opened: {error.strerror}; change its rights")
+        if error.errno in PLACE and error.filename:
+            _stop(
+                f"{error.filename} cannot be read or written: {error.strerror}; name another path (--debug says where)"
+            )
         raise
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):

@@ -14,7 +14,7 @@ from pydantic import Field
 from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError
 from pipeline.params import Parameters, block, load
-from stages.common import Arguments, parser, run
+from stages.common import Arguments, check_out, parser, run
 
 
 class EvaluateSettings(Parameters):
@@ -108,6 +108,7 @@ def evaluate_model(given: Arguments) -> None:
     missing = [name for name in ("dataset", "root", "split", "out") if not getattr(given, name)]
     if missing:
         raise UserError(f"--model needs also {', '.join('--' + name for name in missing)}")
+    check_out(given.out)
     model = load_model(given.model)
     if model.module.ABILITY != "segmenter":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot be scored as a segmenter")

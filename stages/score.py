@@ -14,7 +14,7 @@ from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError
 from pipeline.params import block, load
 from stages import score_clips, score_scans
-from stages.common import Arguments, parser, run
+from stages.common import Arguments, check_out, parser, run
 
 KINDS = {"clips": score_clips, "scans": score_scans}  # domain of a scorer -> how what it looks at is read and judged
 
@@ -67,6 +67,7 @@ def score_model(given: Arguments) -> None:
 
     if missing := [name for name in ("dataset", "root", "out") if not getattr(given, name)]:
         raise UserError(f"--model needs also {', '.join('--' + name for name in missing)}")
+    check_out(given.out)
     model = load_model(given.model)
     if model.module.ABILITY != "scorer":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it scores no anomalies")

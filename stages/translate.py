@@ -17,7 +17,7 @@ from pipeline.engine.settings import DeviceSettings
 from pipeline.files import UserError, problems
 from pipeline.params import block, load
 from pipeline.shards.settings import ShardSettings
-from stages.common import Arguments, parser, run
+from stages.common import Arguments, check_out, parser, run
 
 FOLDERS = {"image": "images", "label": "labels", "instance": "instances"}  # the option that names a part's folder
 CHOICES = ("classes", "style")
@@ -114,6 +114,7 @@ def translate_folder(given: Arguments) -> None:
             "--model needs --images (a folder of pictures) and --out (a folder to write); "
             "a model that draws from labels needs --labels (a folder of label maps) in place of --images"
         )
+    check_out(given.out, folder=True)
     model = load_model(given.model)
     if model.module.ABILITY != "translator":
         raise UserError(f"{given.model} is a {model.module.ABILITY} ({model.name}); it cannot translate pictures")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.files import decode_image, encode_jpeg, encode_png, read_image
+from pipeline.files import decode_image, encode_jpeg, encode_png, read_image, write_json
 from pipeline.methods import spade
 from pipeline.params import read_yaml
 from pipeline.translation import to_picture, to_tensor
+from stages.common import parser, run
 from tests.commands import ROOT, Ended, contents, environment, run_apart, run_here, write_params
 from tests.engine import toy
 
@@ -207,6 +208,32 @@ def test_scoring_what_cannot_be_scored(trained, tmp_path):
         ended = evaluate(trained, out, **how) if isinstance(how, dict) else evaluate(trained, out, *how)
         assert words in ended.sentence, words
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "given"),
+    [
+        ("evaluate", ("--dataset", "folder", "--root", "r", "--split", "val")),
+        ("score", ("--dataset", "npz", "--root", "r")),
+        ("codes", ("--dataset", "npz", "--root", "r")),
+        ("translate", ("--images", "pictures")),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_told_before_the_work(tmp_path, stage, given):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    wrong = {"file": "is a file"} if stage == "translate" else {"folder": "is a folder"}
+    for out, words in (wrong | {"file/x": "is no folder", "file/x/y.json": "is no folder"}).items():
+        assert words in run_here(tmp_path, stage, "--model", "m", *given, "--out", out).sentence, out
+    assert contents(tmp_path) == {"file": b""}
+
+
+def test_a_path_that_leads_nowhere_is_a_sentence_wherever_it_is_met(tmp_path, capsys):
+    """What no stage has looked at before: a name of 300 letters."""
+    with pytest.raises(SystemExit) as stop:
+        run(lambda given: write_json(tmp_path / ("x" * 300), 1), parser(None), [])
+    assert stop.value.code == 2
+    assert "xxx cannot be read or written: File name too long" in capsys.readouterr().err
 
 
 # -- labels -------------------------------------------------------------------------------------------------------
