@@ -47,10 +47,10 @@ doctor: setup
 	@python -m pipeline.doctor
 
 preset: setup
-	@python -m pipeline.presets $(NAME)
+	@python -m pipeline.presets -- "$(NAME)"
 
 data: setup
-	@python -m pipeline.bring $(NAME) "$(FROM)"
+	@python -m pipeline.bring -- "$(NAME)" "$(FROM)"
 
 mlflow: setup
 	@python -m pipeline.tracking ui

@@ -28,7 +28,7 @@ MAX_TEXT = 400  # characters of a value or of YAML's own words in a sentence
 class Parameters(BaseModel):
     """Base of every block of parameters: typed, frozen, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Block = TypeVar("Block", bound=BaseModel)
@@ -99,9 +99,8 @@ def sentences(error: ValidationError, model: type[BaseModel], where: str) -> lis
         else:
             text = mistake["msg"].removeprefix("Value error, ")
             text = text[0].lower() + text[1:]
-            out.append(
-                f"params.yaml: {place} is {repr(mistake['input'])[:MAX_TEXT]}; {text.replace('input should', 'it should')}"
-            )
+            given = "" if isinstance(mistake["input"], dict) else f" is {repr(mistake['input'])[:MAX_TEXT]};"
+            out.append(f"params.yaml: {place}{given or ':'} {text.replace('input should', 'it should')}")
     return out
 
 

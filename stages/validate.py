@@ -225,7 +225,7 @@ def _check_shapes(params: dict[str, Any]) -> list[str]:
     """Lists are lists, of names or of seeds."""
     found = []
     if not _whole(params["seeds"]) or not params["seeds"]:
-        found.append("params.yaml: seeds is a list of one or more whole numbers, like [0, 1]")
+        found.append("params.yaml: seeds is a list of one or more whole numbers below 2^63, like [0, 1]")
     lists = (
         "simulate",
         "sequences",
@@ -305,7 +305,7 @@ def _names(values: Any) -> bool:
 
 
 def _whole(values: Any) -> bool:
-    numbers = isinstance(values, list) and all(type(v) is int and v >= 0 for v in values)
+    numbers = isinstance(values, list) and all(type(v) is int and 0 <= v < 2**63 for v in values)
     return numbers and len(set(values)) == len(values)
 
 

@@ -238,10 +238,27 @@ def test_a_part_that_does_not_exist_names_the_nearest_one(params, name, value, w
     assert only(params) == f"params.yaml: {words}"
 
 
-@pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True], [[0]], [0, 0]])
+@pytest.mark.parametrize("seeds", [[], [0.5], ["a"], 0, [-1], [True], [[0]], [0, 0], [2**64]])
 def test_seeds_are_whole_numbers(params, seeds):
     params["seeds"] = seeds
-    assert only(params) == "params.yaml: seeds is a list of one or more whole numbers, like [0, 1]"
+    assert only(params) == "params.yaml: seeds is a list of one or more whole numbers below 2^63, like [0, 1]"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("train.lr", float("inf"), ".lr is inf; it should be a finite number"),
+        ("train.lr", 1e300, ".lr is 1e+300; it should be less than or equal to 1000000"),
+        ("train.crop", [64, 10**9], ".crop.1 is 1000000000; it should be less than or equal to 65536"),
+        ("train.tick", 7, ": tick (7) should divide steps (500), so that every row is a full tick"),
+        ("target.name", "", ".name is ''; it names a folder of data/raw by letters, digits, _ and -"),
+        ("target.name", "../x", ".name is '../x'; it names a folder of data/raw by letters, digits, _ and -"),
+    ],
+)
+def test_values_that_no_run_could_use(params, place, value, words):
+    name, key = place.split(".")
+    params[name][key] = value
+    assert only(params) == f"params.yaml: {name}{words}"
 
 
 @pytest.mark.parametrize("name", ["translators", "paired", "cells"])

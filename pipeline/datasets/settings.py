@@ -1,17 +1,27 @@
 """Which data sets are the source, the target, the aligned pairs, the clips, the scans and the digits: the blocks of params.yaml
 that are called so."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline.params import Parameters
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError("it names a folder of data/raw by letters, digits, _ and -")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_folder_name)]
 
 
 class SourceSettings(Parameters):
     """The synthetic set at data/raw/NAME, in a SYNTHIA layout, or plain folders. What no file shows must be said."""
 
-    name: str = "world_source"
+    name: Name = "world_source"
     layout: Literal["synthia", "folder"] = "synthia"  # folder: labels, if any, are trainIds of `classes`
     classes: str = "cityscapes19"  # of folder
     table: Literal["rand_cityscapes", "seqs"] = "rand_cityscapes"  # 12 is motorcycle in one, lane marking in the other
@@ -36,7 +46,7 @@ class TargetSettings(Parameters):
     A set without a published val may give up whole sequences of train for one.
     """
 
-    name: str = "world_target"
+    name: Name = "world_target"
     layout: Literal["cityscapes", "kitti", "vistas", "camvid", "idd_lite", "folder"] = "cityscapes"
     inside: str = ""
     version: str = ""  # of vistas, "v1.2" or "v2.0", where a package holds both
@@ -53,7 +63,7 @@ class TargetSettings(Parameters):
 class PairSettings(Parameters):
     """Aligned pairs of pictures at data/raw/NAME; one is called `image`, the other `paired`."""
 
-    name: str = "world_night"
+    name: Name = "world_night"
     layout: Literal["folders", "side_by_side"] = "folders"
     folders: Annotated[list[str], Field(min_length=2, max_length=2)] = ["day", "night"]  # of `image`, of `paired`
     image_half: Literal["left", "right"] = "left"  # of side_by_side
@@ -69,7 +79,7 @@ class ClipSettings(Parameters):
     """Clips at data/raw/NAME: normal ones to learn from, and others to be judged. `sequences` are drives or folders of
     numbered frames, of which nobody says what is abnormal."""
 
-    name: str = "world_anomaly"
+    name: Name = "world_anomaly"
     layout: Literal["ucsd_ped", "sequences"] = "ucsd_ped"
     held_out: Annotated[float, Field(gt=0, lt=1)] = (
         0.2  # share of the normal clips, whole ones: what a score is compared with
@@ -86,7 +96,7 @@ class ScanSettings(Parameters):
     """Pictures of one kind at data/raw/NAME, each with a category. Normal ones of train are learnt from, but for the last
     share, which with train's abnormal ones is what settings are chosen on."""
 
-    name: str = "world_scans"
+    name: Name = "world_scans"
     layout: Literal["npz", "idx"] = "npz"
     normal: int = 0  # the category of normal pictures; all others are abnormal
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2  # last share of train's normal ones
@@ -102,7 +112,7 @@ class ScanSettings(Parameters):
 class DigitSettings(Parameters):
     """Small pictures at data/raw/NAME whose codes are learnt, each with a category; train is used whole."""
 
-    name: str = "world_digits"
+    name: Name = "world_digits"
     layout: Literal["npz", "idx"] = "npz"
     judged: Literal["val", "test"] = "test"  # the split whose codes are scored
     size: Annotated[int, Field(ge=8, le=512)] = 28  # pixels a side that they are brought to

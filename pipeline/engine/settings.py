@@ -8,8 +8,9 @@ from pipeline.engine.schedules import Schedule
 from pipeline.params import Parameters
 
 Count = Annotated[int, Field(gt=0)]
+Side = Annotated[int, Field(gt=0, le=65_536)]  # pixels
 Depth = Annotated[int, Field(gt=0, le=100)]  # layers: nobody means more, and making them takes time
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1e6)]
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -27,7 +28,7 @@ class RunSettings(Parameters):
 
     steps: Count
     batch: Count
-    crop: Annotated[list[Count], Field(min_length=2, max_length=2)]  # height, width in pixels
+    crop: Annotated[list[Side], Field(min_length=2, max_length=2)]  # height, width in pixels
     flip: Annotated[float, Field(ge=0, le=1)] = 0.5
     jitter: Annotated[float, Field(ge=0, lt=1)] = 0.0  # strength of photometric jitter, 0 for none
     lr: Rate
