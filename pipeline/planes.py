@@ -13,9 +13,9 @@ from pipeline.files import MAX_PIXELS, UserError, decode_image, picture_header
 from pipeline.sample import decode_depth, decode_flow
 
 
-def image(data: bytes, where: str) -> np.ndarray:
+def image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
     """8-bit RGB (H, W, 3)."""
-    return decode_image(data, where)
+    return decode_image(data, where, upright=upright)
 
 
 def is_palette(data: bytes) -> bool:

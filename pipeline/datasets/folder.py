@@ -4,6 +4,8 @@
     ROOT/labels/**/NAME.png     optional: 8-bit trainIds of `classes`, 255 = void, same names
     ROOT/instances/**/NAME.png  optional: 16-bit;  ROOT/depth/**/NAME.png  optional: 16-bit centimetres
 
+Photographs that nothing is labelled of are turned as the camera notes it (EXIF); beside labels a picture is as stored.
+
 A first folder named train, val or test is the split; otherwise everything is train. The other folders are the sequence.
 """
 
@@ -61,13 +63,14 @@ def open_folder(source: Source, options: FolderOptions) -> Dataset:
     if not items:
         raise wrong_layout(source, "pictures (*.png, *.jpg), optionally with labels/ of the same names")
     stray = {name for name in source.files if name.startswith("labels/") and name.endswith(".png")} - used
-    return make_dataset("folder", source, options.classes, _decoders(options.classes), items, options, stray)
+    bare = all(item.files.keys() == {"image"} for item in items)
+    return make_dataset("folder", source, options.classes, _decoders(options.classes, bare), items, options, stray)
 
 
-def _decoders(classes: str) -> dict[str, Decoder]:
+def _decoders(classes: str, bare: bool) -> dict[str, Decoder]:
     known = frozenset(range(len(TABLES[classes]))) | {IGNORE}
     return {
-        "image": planes.image,
+        "image": partial(planes.image, upright=bare),
         "label": partial(label, known=known, classes=classes),
         "instance": planes.instance16,
         "depth": planes.depth,

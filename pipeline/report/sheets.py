@@ -10,6 +10,12 @@ from pipeline.report.gallery import Picture, Shelf
 
 WIDTH = 1400  # widest sheet, in pixels
 FACTS = 60  # of a stage's report; the file itself holds the rest
+LABELS = "A picture a row: as it is, its labels, and both over each other."
+FLOW = (
+    "A pair of frames a row: the first frame, Farneback's flow (black: there and back again do not agree), and the true flow "
+    "(black: hidden in the second frame or unknown; a grey field: there is none). The hue is the direction, red to the right, "
+    "yellow down, cyan to the left, violet up; white stands still, and each row has its own full colour."
+)
 LONGEST = 12  # a list that is written out; a longer one is counted
 
 
@@ -22,9 +28,9 @@ class Sheet:
 
 def collect(params: dict[str, Any], root: Path, page: Path) -> list[Sheet]:
     """Sheets of the label fix and of every sequence's optical flow; what is not part of this run is left out."""
-    places = {"Label fix": root / "data/fixed/source"}
-    places |= {f"Optical flow of {name}": root / "results/flow" / name for name in _flows(params)}
-    found = [_sheet(title, folder, Shelf(page)) for title, folder in places.items()]
+    places = {"Label fix": (root / "data/fixed/source", LABELS)}
+    places |= {f"Optical flow of {name}": (root / "results/flow" / name, FLOW) for name in _flows(params)}
+    found = [_sheet(title, folder, caption, Shelf(page)) for title, (folder, caption) in places.items()]
     return [sheet for sheet in found if sheet.picture or sheet.facts]
 
 
@@ -32,11 +38,11 @@ def _flows(params: dict[str, Any]) -> list[str]:
     return [*(params.get("sequences") or []), *(params.get("flow_pairs") or [])]
 
 
-def _sheet(title: str, folder: Path, shelf: Shelf) -> Sheet:
+def _sheet(title: str, folder: Path, caption: str, shelf: Shelf) -> Sheet:
     report, sheet, picture = folder / "report.json", folder / "sheet.jpg", None
     if sheet.is_file():
         name = f"sheet_{title.lower().replace(' ', '_')}"
-        picture = shelf.put(name, read_image(sheet), "", f"Sample pictures of the stage: {title}", width=WIDTH)
+        picture = shelf.put(name, read_image(sheet), caption, f"Sample pictures of the stage: {title}", width=WIDTH)
     return Sheet(title, picture, facts(read_json(report))[:FACTS] if report.is_file() else [])
 
 

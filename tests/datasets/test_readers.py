@@ -276,6 +276,20 @@ def test_folder_of_plain_pictures(put: Put, tmp_path: Path) -> None:
         data.read(item, {"label"})
 
 
+def test_a_photograph_is_upright_where_nothing_is_labelled_and_as_stored_beside_labels(
+    put: Put, tmp_path: Path
+) -> None:
+    picture, photo = Image.new("RGB", (16, 8)), io.BytesIO()
+    (exif := picture.getexif())[274] = 6  # turned by a quarter
+    picture.save(photo, "JPEG", exif=exif)
+    put("photo.jpg", photo.getvalue())
+    data = open_dataset("folder", tmp_path)
+    assert data.read(data.items()[0]).image.shape[:2] == (16, 8)
+    put("labels/photo.png", np.zeros((8, 16), np.uint8))
+    data = open_dataset("folder", tmp_path)
+    assert data.read(data.items()[0], ("image", "label")).image.shape[:2] == (8, 16)
+
+
 def test_names_in_any_script_give_keys(put: Put, tmp_path: Path) -> None:
     for name in ("北京.png", "上海.png", "straße.png"):
         put(name)

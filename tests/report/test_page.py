@@ -98,6 +98,11 @@ def test_the_page_says_protocol_gap_and_origins(built: Path, base_tree: Path) ->
     assert "frechet_lite0_8" in text and "loss/G.gan" in text and "end_point_error" in text
 
 
+def test_a_sheet_of_a_data_stage_says_what_its_columns_and_colours_are(built: Path) -> None:
+    text = (built / "index.html").read_text()
+    assert f'<p class="note">{sheets.LABELS}</p>' in text and "red to the right, yellow down" in sheets.FLOW
+
+
 def test_every_seed_is_in_the_curves_and_in_the_costs(built: Path) -> None:
     text = (built / "index.html").read_text()
     assert "spigan, loss/G.gan: seed 0 from" in text and "; seed 1 from" in text
