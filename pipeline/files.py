@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import cv2
 import numpy as np
@@ -177,6 +177,24 @@ def read_bytes(path: Path | str, limit: int = MAX_BYTES) -> bytes:
         raise UserError(f"{path} cannot be read: permission denied; change its rights (chmod)") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder, a file was expected") from None
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below `root` and its files, sorted, hidden ones left out; what cannot be entered is an error, not skipped.
+
+    Links are followed, circles of links refused.
+    """
+    for place, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        folder = Path(place)
+        above = [root, *(root / up for up in folder.relative_to(root).parents)] if folder != root else []
+        if os.path.realpath(place) in {os.path.realpath(up) for up in above}:
+            raise UserError(f"{place} is a link back into a folder that holds it; remove the link")
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield folder, sorted(name for name in names if not name.startswith("."))
+
+
+def unreadable(error: OSError) -> NoReturn:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}); change its rights or name another folder")
 
 
 def picture_header(data: bytes, where: str) -> tuple[int, int, int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline import planes
 from pipeline.classes import IGNORE
-from pipeline.files import UserError, picture_header, read_bytes
+from pipeline.files import UserError, picture_header, read_bytes, walk
 from pipeline.label_spaces import VOID, class_table
 
 ENDINGS = {
@@ -18,7 +18,7 @@ INSTANCES = "_instanceIds.png"
 
 def label_files(root: Path, classes: str) -> list[Path]:
     """The label maps below a folder: of a folder of Cityscapes those with the ids of `classes`, else all PNG files."""
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() == ".png" and path.is_file())
+    paths = sorted(folder / name for folder, names in walk(root) for name in names if name.lower().endswith(".png"))
     ending = ENDINGS.get(classes.removesuffix(VOID))
     return [path for path in paths if ending and path.name.endswith(ending)] or paths
 

@@ -21,6 +21,7 @@ from stages.common import Arguments, check_out, parser, run
 
 FOLDERS = {"image": "images", "label": "labels", "instance": "instances"}  # the option that names a part's folder
 CHOICES = ("classes", "style")
+PICTURES = (".png", ".jpg", ".jpeg")
 
 Inputs = tuple[list[Path], Callable[[Path], Any]]
 
@@ -139,12 +140,12 @@ def translate_folder(given: Arguments) -> None:
 
 def _pictures(root: Path) -> Inputs:
     """The pictures of a folder, and how to read one."""
-    from pipeline.files import read_image
+    from pipeline.files import read_image, walk
     from pipeline.sample import Sample
 
     if not root.is_dir():
         raise UserError(f"{root} is not a folder of pictures")
-    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg") and p.is_file())
+    paths = sorted(place / name for place, names in walk(root) for name in names if name.lower().endswith(PICTURES))
     if not paths:
         raise UserError(f"{root} holds no PNG or JPEG pictures")
     return paths, lambda path: Sample(path.stem, image=read_image(path, upright=True))

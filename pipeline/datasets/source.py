@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
-from pipeline.files import MAX_BYTES, UserError, problems, read_bytes
+from pipeline.files import MAX_BYTES, UserError, problems, read_bytes, unreadable, walk
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npz", "-ubyte", "-ubyte.gz")
@@ -96,8 +95,12 @@ class Source:
         """The part below `folder`, with names relative to it."""
         start = f"{folder.strip('/')}/" if folder.strip("/") else ""
         files = {name.removeprefix(start): file for name, file in self.files.items() if name.startswith(start)}
+        if not self.files:
+            raise UserError(
+                f"{self.where} is empty: it holds no file of a kind that is read; give another folder or archive"
+            )
         if not files:
-            raise UserError(f"{self.where} has no folder {folder!r}; it has {', '.join(self.tops()) or 'nothing'}")
+            raise UserError(f"{self.where} has no folder {folder!r}; it has {', '.join(self.tops())}")
         return Source(f"{self.where}/{start}".rstrip("/"), files)
 
     def tops(self, limit: int = 8) -> list[str]:
@@ -114,7 +117,7 @@ def open_source(root: Path | str) -> Source:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{root} is missing; give the folder or archive in which the data set lies") from None
     except OSError as error:
-        _unreadable(error)
+        unreadable(error)
     if root.is_file():
         return Source(str(root), _list_archive(root))
     files, archives = _list_folder(root)
@@ -133,7 +136,7 @@ def _list_folder(root: Path) -> tuple[dict[str, File], list[Path]]:
     """Files below a folder, and the archives at its top level. Links are followed, circles of links refused."""
     files: dict[str, File] = {}
     archives: list[Path] = []
-    for folder, names in _walk(root):
+    for folder, names in walk(root):
         for name in names:
             path = folder / name
             if name.lower().endswith(SUFFIXES):
@@ -141,20 +144,6 @@ def _list_folder(root: Path) -> tuple[dict[str, File], list[Path]]:
             elif folder == root and name.lower().endswith((*ARCHIVES, *COMPRESSED)):
                 archives.append(path)
     return files, sorted(archives)
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    for place, folders, names in os.walk(root, onerror=_unreadable, followlinks=True):
-        folder = Path(place)
-        above = [root, *(root / up for up in folder.relative_to(root).parents)] if folder != root else []
-        if os.path.realpath(place) in {os.path.realpath(up) for up in above}:
-            raise UserError(f"{place} is a link back into a folder that holds it; remove the link")
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield folder, sorted(name for name in names if not name.startswith("."))
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise UserError(f"{error.filename} cannot be read ({error.strerror}); change its rights or name another folder")
 
 
 def _list_archive(path: Path) -> dict[str, File]:

@@ -84,6 +84,8 @@ def load_weights(nets: nn.ModuleDict, file: Path) -> None:
 
     try:
         nets.load_state_dict(load_file(file))
+    except OSError as error:  # also where there are no rights, which safetensors calls missing
+        raise UserError(f"{file} cannot be read ({error}); change its rights or fetch it again") from None
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{file} does not fit its params.yaml: {' '.join(str(error).split())[:400]}") from None
 

@@ -149,6 +149,9 @@ def test_a_wrong_layout_says_what_was_expected_and_found(put: Put, tmp_path: Pat
     for name in ("camvid", "cityscapes", "kitti", "idd_lite", "vistas"):
         with pytest.raises(UserError, match=r"expected .*, found something/"):
             open_dataset(name, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="is empty: it holds no file of a kind that is read"):
+        open_source(tmp_path / "empty").inside("")
     with pytest.raises(UserError, match=r"has no folder 'x'; it has something/"):
         open_dataset("folder", tmp_path, inside="x")
 

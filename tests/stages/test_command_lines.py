@@ -85,6 +85,12 @@ def test_originals_are_never_written_to(trained, images, out):
     assert contents(images.parent) == before
 
 
+def test_what_cannot_be_entered_is_told_and_not_left_out(trained, images):
+    (images / "more/back").symlink_to(images)
+    assert "is a link back into a folder that holds it" in translate(trained, images).sentence
+    assert not (images.parent / "out").exists()
+
+
 @pytest.mark.parametrize("flag", ["--labels", "--instances", "--style"])
 def test_what_a_model_does_not_use_is_refused(trained, images, flag):
     sentence = translate(trained, images, flag, "somewhere").sentence
