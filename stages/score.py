@@ -76,7 +76,7 @@ def score_model(given: Arguments) -> None:
     counted, found = kind.score_data(model, given)
     write_json(given.out, {"dataset": given.dataset, "scorer": model.name, **model.module.describe(model), **found})
     said = ", ".join(f"{name} {found[name]:.4f}" for name in kind.SHOWN if found[name] is not None)
-    print(f"{given.dataset}: {counted}: {said or 'no labels'}; see {given.out}")
+    print(f"{given.dataset}: {counted}: {said or 'no figures without labels of both kinds'}; see {given.out}")
 
 
 def check_options(given: Arguments, model: str, domain: str, kind: ModuleType) -> None:

@@ -49,11 +49,12 @@ def read_clips(model: Any, given: Arguments) -> Iterator[Any]:
     dataset, drives = open_dataset(given.dataset, given.root, dev_share=0.0), given.dataset == "sequences"
     dataset = as_clips(dataset) if drives else dataset
     wanted = clip_numbers(given.clips)
-    items = [
-        item for item in dataset.items(None if drives else "test") if not wanted or _number(item.sequence) in wanted
-    ]
-    if absent := sorted(wanted - {_number(item.sequence) for item in items}):
-        raise UserError(f"{dataset.where} has no clip {', '.join(map(str, absent))}; see --clips")
+    items = dataset.items(None if drives else "test")
+    there = {_number(item.sequence) for item in items}
+    if absent := sorted(wanted - there):
+        lacking, held = (", ".join(map(str, numbers)) for numbers in (absent, sorted(there)))
+        raise UserError(f"{dataset.where} has no clip {lacking}; --clips may name {held}")
+    items = [item for item in items if not wanted or _number(item.sequence) in wanted]
     flow, size = FlowSettings(**model.params["flow"]), model.module.size(model)
     for moment in progress(moments(items, dataset.where), f"score {given.dataset}"):
         yield resize(moving(dataset.read, flow, masks(items), moment), *size)

@@ -53,6 +53,10 @@ def read_scans(given: Arguments, normal: int, height: int, width: int) -> Iterat
     items = dataset.items(given.split) if given.split else [i for i in dataset.items() if i.split != "train"]
     if not items:
         raise UserError(f"{dataset.where} holds no split but train; --split train scores that")
+    categories = {item.meta["category"] for item in dataset.items() if "category" in item.meta}
+    if given.normal is not None and categories and normal not in categories:
+        held = ", ".join(map(str, sorted(categories)))
+        raise UserError(f"{dataset.where} has no scan of category {normal}, which --normal names; it may be {held}")
     for item in progress(items, f"score {given.dataset}"):
         sample = dataset.read(item, present(("image", "label?"), item.files))
         if "category" in sample.meta:

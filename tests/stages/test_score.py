@@ -53,7 +53,11 @@ def test_a_model_scores_any_clips_as_the_stage_did(scored: Path) -> None:
     assert run_here(scored, "score", *asked[:2], *drives).code == 0
     found = json.loads((scored / "drives.json").read_text())
     assert found["auc_frame"] is None and {row["clip"] for row in found["scores"]} == {"Test_Test002", "Test_Test002_gt", "Train_Train002"}  # fmt: skip
-    for clips, words in (("2-9", "has no clip 3, 4, 5, 6, 7, 8, 9"), ("two", "write it as 7-12"), ("3-1", "7-12")):
+    for clips, words in (
+        ("2-9", "has no clip 3, 4, 5, 6, 7, 8, 9; --clips may name 1, 2"),
+        ("two", "write it as 7-12"),
+        ("3-1", "7-12"),
+    ):
         ended = run_here(scored, "score", *asked, "--clips", clips, "--out", "no.json")
         assert words in ended.sentence
     assert "--root, --out" in run_here(scored, "score", "--model", model, "--dataset", "ucsd_ped").sentence
@@ -121,12 +125,16 @@ def test_a_model_scores_any_scans_with_labels_or_without(scanned: Path) -> None:
     other = json.loads((scanned / "turned.json").read_text())
     assert other["normal"] == 1 and other["auc"] == pytest.approx(1 - told["auc"])
 
+    nobody = run_here(scanned, "score", *asked, "--root", "data/raw/drawn_scans", "--normal", "7", "--out", "x.json")
+    assert "has no scan of category 7, which --normal names; it may be 0, 1" in nobody.sentence
+
     write_scans(scanned / "bare/scans.npz", labels=False)
     bare = run_here(scanned, "score", *asked, "--root", "bare/scans.npz", "--split", "test", "--out", "bare.json")
     assert bare.code == 0, bare.err
     found = json.loads((scanned / "bare.json").read_text())
     assert [row["score"] for row in found["scores"]] == [row["score"] for row in stored["scores"]]
-    assert all(row["label"] is None for row in found["scores"]) and found["auc"] is None and "no labels" in bare.out
+    assert all(row["label"] is None for row in found["scores"]) and found["auc"] is None
+    assert "no figures without labels of both kinds" in bare.out
 
 
 def test_what_a_scorer_does_not_look_at_is_a_sentence(scanned: Path, scored: Path) -> None:
