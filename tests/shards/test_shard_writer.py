@@ -152,7 +152,7 @@ def test_an_older_set_is_replaced_whole(make, written, tmp_path, folder_bytes):
 
 
 def test_settings_refuse_half_a_size():
-    with pytest.raises(UserError, match="shard is .*height and width are given together"):
+    with pytest.raises(UserError, match="shard: height and width are given together"):
         parse(ShardSettings, {"height": 128}, "shard")
 
 
