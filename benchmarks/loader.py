@@ -15,6 +15,7 @@ batches   ours: GlobalBatches, float pictures in [-1, 1] and int64 labels; with 
 import argparse
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import torch
 
 from benchmarks.turns import ratio, rows, seconds, take_turns
@@ -156,8 +158,22 @@ def grey(data: bytes) -> Any:
 RIVALS: dict[str, Maker] = {"bare": bare, "files": files, "webdataset": web, "samples": samples, "batches": batches}
 
 
+def settle() -> None:
+    """Wait until no thread and no process makes batches ahead: those of the last one would slow the next one down."""
+    here = psutil.Process()
+
+    def busy() -> float:
+        return sum(sum(one.cpu_times()[:2]) for one in (here, *here.children(recursive=True)))
+
+    before = -1.0
+    while (now := busy()) - before > 0.02:  # its clock ticks each 0.01 s
+        before = now
+        time.sleep(0.2)
+
+
 def a_round(stream: Iterator[Any], batch: int, steps: int, waiting: int) -> float:
     """Samples/s, after the batches that were made while others had their turn."""
+    settle()
     for _ in range(waiting):
         next(stream)
     return steps * batch / seconds(lambda: [next(stream) and None for _ in range(steps)])
