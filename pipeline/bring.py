@@ -9,7 +9,6 @@ files are copied. Without a path it looks into the folder of archives that SIM2S
 import argparse
 import errno
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from pipeline.datasets import LAYOUTS, open_dataset
 from pipeline.datasets.flow_pairs import find_pairs
 from pipeline.datasets.settings import (
+    FOLDER_NAME,
     ClipSettings,
     DigitSettings,
     PairSettings,
@@ -59,7 +59,7 @@ def bring(name: str, origin: Path | None, params: dict[str, Any]) -> str:
 
 def expected(name: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """(layout, its options) of a data set: what params.yaml says of it, else the layout that is called like it."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+    if not FOLDER_NAME.fullmatch(name):
         raise UserError(
             f"'{name}' is no name for a data set; use letters, digits, _ and -: make data NAME=camvid FROM=path"
         )

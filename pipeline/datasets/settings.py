@@ -8,9 +8,11 @@ from pydantic import AfterValidator, Field
 
 from pipeline.params import Parameters
 
+FOLDER_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
 
 def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+    if not FOLDER_NAME.fullmatch(name):
         raise ValueError("it names a folder of data/raw by letters, digits, _ and -")
     return name
 
