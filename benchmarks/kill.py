@@ -164,7 +164,7 @@ def main(kills: int, seed: int, root: Path) -> int:
         different |= {name for name in wanted | found if wanted.get(name) != found.get(name)}
         restarts = sum(read_json(file).get("restarts", 0) for file in (folder / "results/costs").rglob("*.json"))
         print(f"at its end, {before - len(moments)} kills later; trainings went on from a checkpoint {restarts} times")
-        moments, copies = [(name, 0.8 * at) for name, at in moments], copies + 1  # their stages ended sooner this time
+        moments, copies = [(name, 0.5 * at) for name, at in moments], copies + 1  # their stages ended sooner this time
     print(*sorted(different), sep="\n", end="\n" if different else "")
     kinds = len({kind(name) for name in stages})
     print(f"{kills} kills in {len(killed)} of {kinds} kinds of stage, {len(different)} outputs differ of {len(wanted)}")
