@@ -2,7 +2,9 @@
 
 Samples of a picture (JPEG) and a label (PNG) that the embedded world draws once into a temporary folder; nothing is kept
 decoded. All take turns in one process, in which glibc keeps freed memory as it does in every stage (it makes all of
-them faster), `--steps` batches a round; samples/s are medians of the rounds, and "ours : it" the median of the rounds' ratios. Workers are decoding threads of bare decoding and of ours, processes of the other two.
+them faster), `--steps` batches a round, each once the others have made what they make ahead; samples/s are medians of the
+rounds, and "ours : it" the median of the rounds' ratios. Workers are decoding threads of bare decoding and of ours, processes
+of the other two.
 
 bare      cv2.imdecode of the same bytes, which lie in memory; uint8, not checked, not put together
 files     torchvision's usual way: PIL, to_tensor, normalize, torch's DataLoader over files

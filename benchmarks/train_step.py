@@ -108,7 +108,8 @@ def say(what: Any) -> None:
 def resolved_params(order: dict[str, Any]) -> dict[str, Any]:
     """The method's parameters at the size, the batch and with the passes that were asked for.
 
-    Warm-ups are left out, as they are the cheaper part; weights are drawn at random where a file is named, as they change no time.
+    Warm-ups are left out, as they are the cheaper part; weights are drawn at random where a file is named, as they change
+    no time.
     """
     from pipeline.engine.session import WEIGHT_FILES, resolve
     from pipeline.methods import method_module

@@ -56,8 +56,8 @@ def check_out(out: str, folder: bool = False) -> None:
     wanted, other = ("folder", "file") if folder else ("file", "folder")
     if path.exists() and path.is_dir() != folder:
         raise UserError(f"--out {out} is a {other}; name a {wanted} to write")
-    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
-    if not there.is_dir() and there != path:
+    there = next(place for place in ([path] if folder else []) + list(path.parents) if os.path.lexists(place))
+    if not there.is_dir():
         raise UserError(f"--out {out} cannot be made: {there} is no folder; name another place")
     if not os.access(there, os.W_OK):
         raise UserError(
